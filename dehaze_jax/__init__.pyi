@@ -1,0 +1,14 @@
+from . import data as data
+from . import evaluation as evaluation
+from . import flow as flow
+from . import haze as haze
+from . import image as image
+from . import lut as lut
+from . import methods as methods
+from . import metrics as metrics
+from . import networks as networks
+from . import restoring as restoring
+from . import storage as storage
+from . import training as training
+from .errors import InputError as InputError
+from .restoring import load as load

@@ -1,0 +1,49 @@
+"""Session set-up: four simulated devices, strict promotion, a key fixture.
+
+The package must not be imported here: jaxtyping's import hook is installed after this file is read.
+"""
+
+import os
+import pathlib
+
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def x64():
+    """64-bit arithmetic for one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def shared_data() -> pathlib.Path:
+    """The folder of real images; the test is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("real images are not on this machine (../shared/data)")
+    return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items):
+    if jax.default_backend() != "gpu":
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
