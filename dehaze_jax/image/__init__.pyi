@@ -1,0 +1,17 @@
+from .bilateral_grid import slice_apply as slice_apply
+from .colour import linear_to_srgb as linear_to_srgb
+from .colour import luma as luma
+from .colour import srgb_to_lab as srgb_to_lab
+from .colour import srgb_to_linear as srgb_to_linear
+from .colour import srgb_to_xyz as srgb_to_xyz
+from .files import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from .files import read as read
+from .files import read_depth as read_depth
+from .files import read_size as read_size
+from .files import write as write
+from .filters import box_filter as box_filter
+from .filters import guided_filter as guided_filter
+from .picture import Picture as Picture
+from .picture import as_picture as as_picture
+from .ranges import from_float as from_float
+from .ranges import to_float as to_float
