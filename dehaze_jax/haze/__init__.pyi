@@ -1,0 +1,10 @@
+from .airlight import estimate_airlight as estimate_airlight
+from .dark_channel_prior import dark_channel as dark_channel
+from .dark_channel_prior import dark_channel_restore as dark_channel_restore
+from .dark_channel_prior import estimate_transmission as estimate_transmission
+from .density import density_field as density_field
+from .landscapes import landscape as landscape
+from .scattering import compose as compose
+from .scattering import invert as invert
+from .scattering import render as render
+from .scattering import transmission as transmission
