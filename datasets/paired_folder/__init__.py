@@ -1,0 +1,1 @@
+"""TFDS builder of a folder of hazy and clear pictures."""

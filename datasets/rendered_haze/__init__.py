@@ -1,0 +1,1 @@
+"""TFDS builder of rendered haze on photographs, landscapes or a folder of clear pictures."""

@@ -1,0 +1,51 @@
+"""What a training run reads and how it cuts it. No JAX: configs are read before devices start."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Prepared datasets and the batches made of them.
+
+    Raises:
+        ValueError: a value out of range; the message names the field.
+    """
+
+    train: tuple[str, ...] = ()
+    """Prepared directories to train on."""
+    weights: tuple[float, ...] = ()
+    """Share of each training directory; empty means equal shares."""
+    train_split: str = "train"
+    """Split of every training directory."""
+    validation: tuple[str, ...] = ()
+    """Prepared directories scored during training."""
+    validation_split: str = "validation"
+    """Split of every validation directory."""
+    batch_size: int = 8
+    """Examples of one step over all processes."""
+    crop_size: int = 256
+    """Side in pixels of the square pictures of a batch."""
+    crop_scale: tuple[float, float] = (0.5, 1.0)
+    """Side of the square cut as a share of the shorter image side, drawn uniformly; the cut is then
+    resized to `crop_size` with antialiasing."""
+    flips: bool = True
+    """Mirror left to right for every second example."""
+    rotations: bool = True
+    """Turn by a multiple of 90 degrees, drawn uniformly."""
+    workers: int = 0
+    """Loader processes; 0 reads with threads of the training process."""
+
+    def __post_init__(self):
+        low, high = self.crop_scale
+        checks = {
+            "batch_size must be at least 1": self.batch_size >= 1,
+            "crop_size must be at least 1": self.crop_size >= 1,
+            "crop_scale must be two numbers with 0 < low <= high <= 1": 0 < low <= high <= 1,
+            "workers must not be negative": self.workers >= 0,
+            "weights must be positive": all(weight > 0 for weight in self.weights),
+            "weights must be empty or one for each folder of train": len(self.weights)
+            in (0, len(self.train)),
+        }
+        for rule, holds in checks.items():
+            if not holds:
+                raise ValueError(f"DataConfig.{rule}")

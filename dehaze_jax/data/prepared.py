@@ -1,0 +1,175 @@
+"""Reading a prepared dataset: a TFDS directory of array records, without TensorFlow.
+
+`checksums.json` beside the records is ours: it tells a cut-off file when the directory is opened,
+and gives a fingerprint without reading the records again. TFDS directories without it open as well.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from dehaze_jax.data.records import Example, decode_depth, decode_picture, decode_transmission
+from dehaze_jax.errors import InputError
+
+CHECKSUMS = "checksums.json"
+
+_SKIP = tfds.decode.SkipDecoding()
+_DECODERS = {"hazy": _SKIP, "clear": _SKIP, "transmission": _SKIP, "depth": _SKIP}
+_EXTRAS = {
+    "transmission": decode_transmission,
+    "depth": decode_depth,
+    "airlight": np.asarray,
+    "beta": np.asarray,
+}
+
+
+class Prepared:
+    """One split of a prepared dataset as a sequence of examples; random access, safe in threads.
+
+    Args:
+        path: the directory.
+        split: name of the split.
+        source: its records, decoded no further than TFDS must.
+        keys: features that its examples have.
+    """
+
+    def __init__(self, path: pathlib.Path, split: str, source: Sequence[Any], keys: frozenset[str]):
+        self.path = path
+        self.split = split
+        self.keys = keys
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.read(index, extras=tuple(_EXTRAS))
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
+
+    def read(self, index: int, *, extras: Sequence[str] = ()) -> Example:
+        """One example with only the extras asked for; the others cost no decoding.
+
+        Raises:
+            InputError: the record is damaged.
+        """
+        number = range(len(self))[index]
+        damaged = InputError(
+            f"{self.path} ({self.split}, example {number})",
+            "cannot be read; the record file is damaged",
+        )
+        try:
+            record = self._source[number]
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise damaged from error
+        hazy, clear = (decode_picture(record[key] or b"") for key in ("hazy", "clear"))
+        if hazy is None or clear is None or hazy.shape != clear.shape:
+            raise damaged
+        try:
+            decoded = {key: _EXTRAS[key](record[key]) for key in extras if key in record}
+        except (ValueError, TypeError, zlib.error) as error:
+            raise damaged from error
+        return Example(id=record["id"].decode(), hazy=hazy, clear=clear, extras=decoded)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the contents of all record files and the name of the split."""
+        checksums = _read_checksums(self.path) or record_checksums(self.path)
+        content = {name: entry["sha256"] for name, entry in checksums.items()}
+        text = json.dumps([self.split, content], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_prepared(path: str | os.PathLike[str], split: str) -> Prepared:
+    """Opens one split of a prepared dataset.
+
+    Args:
+        path: directory written by `prepare`, or any TFDS directory of array records with the
+            features `hazy`, `clear` and `id`.
+        split: `train`, `validation` or `test`, as far as the dataset has them.
+
+    Raises:
+        InputError: no such directory or split, not a prepared dataset, or files missing or cut off.
+    """
+    root = pathlib.Path(path)
+    builder = _builder(root)
+    if split not in builder.info.splits:
+        known = ", ".join(sorted(builder.info.splits)) or "none"
+        raise InputError(root, f"has no split {split!r}; it has: {known}")
+    _check_files(root, [pathlib.Path(file) for file in builder.info.splits[split].filepaths])
+    keys = _features(builder)
+    decoders = {key: value for key, value in _DECODERS.items() if key in keys}
+    try:
+        source = builder.as_data_source(split=split, decoders=decoders)
+        length = len(source)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        raise InputError(root, f"the records of split {split!r} cannot be opened") from error
+    if not length:
+        raise InputError(root, f"split {split!r} is empty")
+    return Prepared(root, split, source, keys)
+
+
+def split_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Examples of every split of a prepared dataset.
+
+    Raises:
+        InputError: no such directory, or not a prepared dataset.
+    """
+    splits = _builder(pathlib.Path(path)).info.splits
+    return {name: splits[name].num_examples for name in splits}
+
+
+def record_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every record file of a directory, by name."""
+    checksums = {}
+    for path in sorted(root.glob("*.array_record*")):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        checksums[path.name] = {"bytes": path.stat().st_size, "sha256": digest}
+    return checksums
+
+
+def _builder(root: pathlib.Path) -> Any:
+    if not root.is_dir():
+        raise InputError(root, "not a folder" if root.exists() else "does not exist")
+    try:
+        builder = tfds.builder_from_directory(root)
+        features = _features(builder)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(root, "is not a prepared dataset") from error
+    missing = {"hazy", "clear", "id"} - features
+    if missing:
+        raise InputError(root, f"has no feature {', '.join(sorted(missing))}")
+    return builder
+
+
+def _features(builder: Any) -> frozenset[str]:
+    return frozenset(builder.info.features or ())
+
+
+def _read_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+    try:
+        return json.loads((root / CHECKSUMS).read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(root / CHECKSUMS, "cannot be read") from error
+
+
+def _check_files(root: pathlib.Path, files: Sequence[pathlib.Path]) -> None:
+    checksums = _read_checksums(root)
+    for path in files:
+        if not path.is_file():
+            raise InputError(path, "does not exist; prepare the dataset again")
+        entry = checksums.get(path.name)
+        if entry and entry["bytes"] != path.stat().st_size:
+            raise InputError(path, "is cut off or changed; prepare the dataset again")

@@ -1,0 +1,114 @@
+"""One example of a dataset, and how its pictures stand in a record.
+
+Pictures in a record are PNG or JPEG bytes, R G B, 8 or 16 bits. Transmission is a 16-bit grey PNG
+over [0, 1]; depth is a compressed float16 array.
+"""
+
+import dataclasses
+import pathlib
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dehaze_jax.image.picture import Picture
+from dehaze_jax.image.ranges import from_float, to_float
+
+_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Example:
+    """A hazy picture, its clear partner, and what is known of the haze between them.
+
+    Attributes:
+        id: name of the example, unique in its split.
+        hazy: `[h, w, 3]`, uint8, uint16 or float32.
+        clear: same shape; aligned to the pixel.
+        extras: where known `transmission` `[h, w, 1]` float32 in [0, 1], `depth` `[h, w]` float32
+            in the unit of its source, `airlight` `[3]` float32, `beta` float32 per unit of depth.
+    """
+
+    id: str
+    hazy: np.ndarray
+    clear: np.ndarray
+    extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """What folders and prepared datasets have in common: a sequence of examples."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Depends on the content alone."""
+        ...
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Example: ...
+    def __iter__(self) -> Iterator[Example]: ...
+
+
+def encode_picture(pixels: np.ndarray) -> bytes:
+    """PNG bytes of `[h, w, 3]` or `[h, w]`, uint8 or uint16."""
+    ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    done, data = cv2.imencode(".png", np.ascontiguousarray(ordered))
+    if not done:
+        raise ValueError(f"cannot encode an array {pixels.shape} of {pixels.dtype} as PNG")
+    return data.tobytes()
+
+
+def decode_picture(data: bytes) -> np.ndarray | None:
+    """`[h, w, 3]` R G B with the stored depth, or None where the bytes are no picture."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _COLOUR)
+    except cv2.error:
+        return None
+    return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def stored_bytes(
+    path: pathlib.Path, picture: Picture, pixels: np.ndarray, *, dtype: DTypeLike = np.uint8
+) -> bytes:
+    """How a file's pixels stand in a record of `dtype`.
+
+    A PNG or JPEG file keeps its own bytes where they decode to exactly `pixels`: not cropped, no
+    orientation to apply, neither grey nor with alpha. All else is a new PNG.
+
+    Args:
+        path: the file.
+        picture: what `image.read` made of it.
+        pixels: the part of `picture.pixels` to store.
+        dtype: uint8 or uint16.
+    """
+    plain = not picture.grey and picture.alpha is None and pixels.dtype == dtype
+    if plain and path.suffix.lower() in (".png", ".jpg", ".jpeg"):
+        data = path.read_bytes()
+        decoded = decode_picture(data)
+        if decoded is not None and np.array_equal(decoded, pixels):
+            return data
+    if pixels.dtype != dtype:
+        pixels = from_float(to_float(pixels), dtype)
+    return encode_picture(pixels)
+
+
+def encode_transmission(transmission: np.ndarray) -> bytes:
+    """PNG bytes of `[h, w]` in [0, 1]."""
+    return encode_picture(np.round(np.clip(transmission, 0, 1) * 65535).astype(np.uint16))
+
+
+def decode_transmission(data: bytes) -> np.ndarray:
+    """`[h, w, 1]` float32 in [0, 1]; ValueError where the bytes are no picture."""
+    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if levels is None:
+        raise ValueError("not a picture")
+    return levels[..., None].astype(np.float32) / np.float32(65535)
+
+
+def decode_depth(stored: Mapping[str, Any]) -> np.ndarray:
+    """`[h, w]` float32 from the compressed tensor as TFDS stores it."""
+    values = np.frombuffer(zlib.decompress(stored["value"]), np.float16)
+    return values.reshape(stored["shape"]).astype(np.float32)

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from skimage.transform import downscale_local_mean
+
+from dehaze_jax.data import Cut, DataConfig
+from dehaze_jax.data.augmentation import resize
+
+
+def _coordinates(height, width):
+    """Every pixel holds its own row and column."""
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    return np.stack([rows, columns, 0 * rows], axis=-1).astype(np.float32)
+
+
+def _cut(maps, seed=0, **options):
+    return Cut(DataConfig(**options))(maps, np.random.default_rng(seed))
+
+
+def test_all_maps_are_cut_at_the_same_place():
+    places = _coordinates(40, 60)
+    maps = {"hazy": places, "clear": places + 1000, "transmission": places[..., :1] / 100}
+    for seed in range(20):
+        cut = _cut(maps, seed, crop_size=16)
+        np.testing.assert_allclose(cut["clear"], cut["hazy"] + 1000, atol=1e-3)
+        np.testing.assert_allclose(cut["transmission"], cut["hazy"][..., :1] / 100, atol=1e-5)
+
+
+def test_an_unscaled_cut_is_a_piece_of_the_picture():
+    places = _coordinates(20, 30)
+    for seed in range(10):
+        cut = _cut({"hazy": places}, seed, crop_size=20, crop_scale=(1.0, 1.0), rotations=False)
+        rows, columns = cut["hazy"][..., 0], cut["hazy"][..., 1]
+        np.testing.assert_array_equal(rows[:, 0], np.arange(20))
+        assert abs(columns[0, -1] - columns[0, 0]) == 19
+
+
+@pytest.mark.parametrize(
+    ("flips", "rotations", "count"), [(0, 0, 1), (1, 0, 2), (0, 1, 4), (1, 1, 8)]
+)
+def test_options_reach_exactly_their_orientations(flips, rotations, count):
+    places = _coordinates(8, 8)
+    options = {"flips": bool(flips), "rotations": bool(rotations)}
+    seen = {
+        _cut({"hazy": places}, seed, crop_size=8, crop_scale=(1.0, 1.0), **options)[
+            "hazy"
+        ].tobytes()
+        for seed in range(100)
+    }
+    assert len(seen) == count
+
+
+def test_sides_are_uniform_in_crop_scale():
+    # A ramp of slope 1 a pixel keeps its slope times side / crop_size.
+    places = _coordinates(100, 140)
+    sides = []
+    rng = np.random.default_rng(0)
+    config = DataConfig(crop_size=10, crop_scale=(0.2, 0.6), flips=False, rotations=False)
+    for _ in range(500):
+        cut = Cut(config)({"hazy": places}, rng)["hazy"]
+        sides.append((cut[5, 5, 0] - cut[4, 5, 0]) * 10)
+    assert min(sides) + 0.1 >= 20
+    assert max(sides) <= 60.1
+    assert np.mean(sides) == pytest.approx(40, abs=2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_come_out_in_zero_to_one(dtype):
+    maps = {"hazy": np.full((12, 12, 3), np.iinfo(dtype).max, dtype), "airlight": np.ones(3)}
+    cut = _cut(maps, crop_size=8)
+    assert cut["hazy"].dtype == cut["airlight"].dtype == np.float32
+    np.testing.assert_allclose(cut["hazy"], 1.0, atol=1e-6)
+    np.testing.assert_array_equal(cut["airlight"], np.ones(3))
+
+
+def test_pictures_smaller_than_the_cut_are_enlarged():
+    for height, width in [(1, 1), (1, 9), (7, 5)]:
+        cut = _cut({"hazy": np.full((height, width, 3), 51, np.uint8)}, crop_size=16)
+        assert cut["hazy"].shape == (16, 16, 3)
+        np.testing.assert_allclose(cut["hazy"], 0.2, atol=1e-6)
+
+
+def test_shrinking_averages_areas():
+    square = np.random.default_rng(0).random((24, 24, 3)).astype(np.float32)
+    expected = downscale_local_mean(square, (3, 3, 1))
+    np.testing.assert_allclose(resize(square, 8), expected, atol=1e-6)
+    np.testing.assert_allclose(resize(square[..., :1], 8), expected[..., :1], atol=1e-6)
+
+
+def test_enlarging_does_not_overshoot():
+    square = (np.random.default_rng(0).random((8, 8, 3)) > 0.5).astype(np.float32)
+    larger = resize(square, 21)
+    assert larger.min() >= 0
+    assert larger.max() <= 1

@@ -1,0 +1,197 @@
+import pathlib
+
+import numpy as np
+import pytest
+
+from dehaze_jax.data import (
+    find_pairs,
+    list_images,
+    match_sizes,
+    name_parameters,
+    pair_folders,
+)
+from dehaze_jax.errors import InputError
+
+
+@pytest.fixture
+def touch(tmp_path):
+    def make(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    return make
+
+
+def _matched(pairs):
+    return {pair.hazy.name: pair.clear.name for pair in pairs}
+
+
+@pytest.mark.parametrize(
+    ("hazy", "clear", "rule"),
+    [
+        ("0012.png", "0012.JPG", "stem"),
+        ("1400_3.png", "1400.png", "prefix"),
+        ("0025_0.85_0.04.jpg", "0025.png", "prefix"),
+        ("01_outdoor_hazy.jpg", "01_outdoor_GT.jpg", "token"),
+        ("01_HAZY.JPEG", "01_gt.png", "token"),
+        ("hazy-7.tif", "clear-7.tiff", "token"),
+        ("07_hazy.png", "07.png", "token"),
+        ("street (2).webp", "street (2).png", "stem"),
+    ],
+)
+def test_each_rule_finds_its_names(tmp_path, touch, hazy, clear, rule):
+    touch(f"hazy/{hazy}", f"clear/{clear}", "clear/unrelated.png")
+    for used in (rule, "auto"):
+        pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear", rule=used)
+        assert _matched(pairs) == {hazy: clear}
+
+
+def test_a_rule_does_not_match_what_another_does(tmp_path, touch):
+    touch("hazy/1_1.png", "clear/1.png")
+    for rule in ("stem", "token"):
+        with pytest.raises(InputError, match=r"1_1\.png: has no clear partner"):
+            find_pairs(tmp_path / "hazy", tmp_path / "clear", rule=rule)
+
+
+def test_many_hazy_pictures_share_a_clear_one_over_part_folders(tmp_path, touch):
+    root = "# O-HAZY NTIRE 2018"
+    touch(*(f"{root}/hazy/part{p}/0001_0.8_0.0{p}.jpg" for p in (1, 2, 3)), f"{root}/GT/0001.jpg")
+    pairs = find_pairs(tmp_path / root / "hazy", tmp_path / root / "GT")
+    assert [pair.id for pair in pairs] == [f"part{p}/0001_0.8_0.0{p}" for p in (1, 2, 3)]
+    assert {pair.clear.name for pair in pairs} == {"0001.jpg"}
+
+
+def test_the_same_path_wins_over_equal_names_elsewhere(tmp_path, touch):
+    touch("hazy/a/1.png", "hazy/b/1.png", "clear/a/1.png", "clear/b/1.png")
+    pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    assert [pair.clear.parent.name for pair in pairs] == ["a", "b"]
+
+
+def test_one_flat_folder_is_told_apart_by_names(tmp_path, touch):
+    touch("01_hazy.png", "01_GT.png", "02_hazy.png", "02_GT.png")
+    pairs = find_pairs(tmp_path, tmp_path)
+    assert _matched(pairs) == {"01_hazy.png": "01_GT.png", "02_hazy.png": "02_GT.png"}
+
+
+def test_one_flat_folder_without_tokens_is_refused(tmp_path, touch):
+    touch("01.png", "02.png")
+    with pytest.raises(InputError, match="cannot be told apart"):
+        find_pairs(tmp_path, tmp_path)
+
+
+def test_sorted_pairs_in_order_and_needs_equal_counts(tmp_path, touch):
+    touch("hazy/x1.png", "hazy/x2.png", "clear/b.png", "clear/a.png")
+    pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear", rule="sorted")
+    assert _matched(pairs) == {"x1.png": "a.png", "x2.png": "b.png"}
+    touch("clear/c.png")
+    with pytest.raises(InputError, match="2 hazy and 3 clear"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear", rule="sorted")
+
+
+def test_missing_partner_names_the_file(tmp_path, touch):
+    touch("hazy/1.png", "hazy/2.png", "clear/1.png")
+    with pytest.raises(InputError, match=r"hazy/2\.png: has no clear partner in .*clear"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear")
+
+
+def test_ambiguous_partner_names_all_files(tmp_path, touch):
+    touch("hazy/1.png", "clear/1.png", "clear/1.jpg")
+    with pytest.raises(InputError, match=r"hazy/1\.png: .*clear/1\.jpg and .*clear/1\.png"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear")
+
+
+def test_two_hazy_files_of_one_name_are_refused(tmp_path, touch):
+    touch("hazy/1.png", "hazy/1.jpg", "clear/1.png")
+    with pytest.raises(InputError, match=r"has the same name as 1\.jpg"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear")
+
+
+def test_list_images_skips_hidden_and_other_files(tmp_path, touch):
+    touch("a.PNG", "sub/b.jpeg", ".hidden.png", ".cache/c.png", "notes.txt", "._a.PNG")
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert names == ["a.PNG", "sub/b.jpeg"]
+
+
+@pytest.mark.parametrize("make", ["missing", "empty", "file"])
+def test_folders_that_hold_nothing_are_refused(tmp_path, make):
+    folder = tmp_path / make
+    if make == "empty":
+        folder.mkdir()
+    if make == "file":
+        folder.touch()
+    reason = {"missing": "does not exist", "empty": "holds no picture", "file": "not a folder"}
+    with pytest.raises(InputError, match=rf"{make}: {reason[make]}"):
+        list_images(folder)
+
+
+@pytest.mark.parametrize(
+    ("stem", "known"),
+    [
+        ("1_1_0.90179", {"airlight": 0.90179}),
+        ("1399_10_0.70001", {"airlight": 0.70001}),
+        ("0025_0.85_0.04", {"airlight": 0.85, "beta": 0.04}),
+        ("0051_1_0.2", {"airlight": 1.0, "beta": 0.2}),
+        ("12_0.63_1.97", {"airlight": 0.63, "beta": 1.97}),
+        ("1400_1", {}),
+        ("01_outdoor_hazy", {}),
+        ("holiday_2019_07", {}),
+    ],
+)
+def test_name_parameters(stem, known):
+    assert name_parameters(stem) == known
+
+
+def test_match_sizes_crops_the_frame_of_sots():
+    clear = np.zeros((480, 640, 3), np.uint8)
+    clear[10:470, 10:630] = np.random.default_rng(0).integers(0, 255, (460, 620, 3))
+    hazy = np.ones((460, 620, 3), np.uint8)
+    kept, cropped = match_sizes(hazy, clear, subject="1400_1.png")
+    np.testing.assert_array_equal(cropped, clear[10:470, 10:630])
+    np.testing.assert_array_equal(kept, hazy)
+
+
+def test_match_sizes_crops_each_direction_on_its_own():
+    hazy, clear = match_sizes(np.zeros((50, 60, 3)), np.zeros((55, 40, 3)), subject="x")
+    assert hazy.shape == clear.shape == (50, 40, 3)
+
+
+def test_match_sizes_refuses_more_than_32_pixels():
+    match_sizes(np.zeros((50, 60, 3)), np.zeros((50, 92, 3)), subject="x")
+    with pytest.raises(InputError, match=r"a\.png: is 60 x 50, but its clear partner is 93 x 50"):
+        match_sizes(np.zeros((50, 60, 3)), np.zeros((50, 93, 3)), subject="a.png")
+
+
+def test_folder_pairs_read_what_the_files_hold(tmp_path, picture):
+    hazy = picture(tmp_path / "hazy/0025_0.85_0.04.png", seed=1, dtype=np.uint16)
+    clear = picture(tmp_path / "clear/0025.png", seed=2)
+    pairs = pair_folders(tmp_path / "hazy", tmp_path / "clear")
+    (example,) = list(pairs)
+    assert len(pairs) == 1
+    assert example.id == "0025_0.85_0.04"
+    np.testing.assert_array_equal(example.hazy, hazy)
+    np.testing.assert_array_equal(example.clear, clear)
+    np.testing.assert_allclose(example.extras["airlight"], [0.85] * 3, rtol=1e-6)
+    np.testing.assert_allclose(example.extras["beta"], 0.04, rtol=1e-6)
+
+
+def test_folder_pairs_read_lazily_and_name_the_damaged_file(pairs_folder):
+    root = pairs_folder(count=2)
+    damaged = root / "hazy/01.png"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    pairs = pair_folders(root / "hazy", root / "clear")
+    assert pairs[0].id == "00"
+    with pytest.raises(InputError, match=r"01\.png"):
+        pairs[1]
+
+
+def test_folder_fingerprint_follows_content_not_place(pairs_folder, picture):
+    first, second = pairs_folder("one", count=2), pairs_folder("two", count=2)
+
+    def fingerprint(root: pathlib.Path):
+        return pair_folders(root / "hazy", root / "clear").fingerprint
+
+    assert fingerprint(first) == fingerprint(second)
+    picture(second / "clear/01.png", seed=99)
+    assert fingerprint(first) != fingerprint(second)

@@ -1,0 +1,115 @@
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dehaze_jax.data import open_prepared, pair_folders, prepare, split_sizes
+from dehaze_jax.errors import InputError
+
+
+@pytest.fixture
+def prepared(tmp_path, pairs_folder):
+    return prepare("paired_folder", tmp_path / "prepared", source=pairs_folder(count=6))
+
+
+def test_a_prepared_dataset_holds_what_the_files_hold(tmp_path, prepared):
+    folder = pair_folders(tmp_path / "pairs/hazy", tmp_path / "pairs/clear")
+    wanted = {example.id: example for example in folder}
+    found = {
+        example.id: example
+        for split in ("train", "validation", "test")
+        for example in open_prepared(prepared, split)
+    }
+    assert found.keys() == wanted.keys()
+    for name, example in found.items():
+        np.testing.assert_array_equal(example.hazy, wanted[name].hazy)
+        np.testing.assert_array_equal(example.clear, wanted[name].clear)
+
+
+def test_sequence_rules(prepared):
+    examples = open_prepared(prepared, "train")
+    assert len(examples) == split_sizes(prepared)["train"] == 4
+    assert examples[-1].id == examples[3].id
+    with pytest.raises(IndexError):
+        examples[4]
+
+
+def test_only_the_extras_asked_for_are_decoded(tmp_path):
+    path = prepare("rendered_haze/landscapes", tmp_path / "l", size=(24, 32), scenes=1, hazes=1)
+    examples = open_prepared(path, "train")
+    assert set(examples.read(0).extras) == set()
+    assert set(examples.read(0, extras=("airlight",)).extras) == {"airlight"}
+    assert set(examples[0].extras) == {"transmission", "depth", "airlight", "beta"}
+
+
+def test_fingerprint_depends_on_content_and_split(tmp_path, prepared, pairs_folder, picture):
+    again = prepare("paired_folder", tmp_path / "again", source=tmp_path / "pairs")
+    fingerprint = open_prepared(prepared, "train").fingerprint
+    assert open_prepared(again, "train").fingerprint == fingerprint
+    assert open_prepared(prepared, "test").fingerprint != fingerprint
+    (again / "checksums.json").unlink()
+    assert open_prepared(again, "train").fingerprint == fingerprint
+    for number in range(6):
+        picture(tmp_path / f"pairs/clear/{number:02d}.png", seed=50 + number)
+    changed = prepare("paired_folder", tmp_path / "changed", source=tmp_path / "pairs")
+    assert open_prepared(changed, "train").fingerprint != fingerprint
+
+
+def test_unusable_directories_are_named(tmp_path, prepared):
+    with pytest.raises(InputError, match="nowhere: does not exist"):
+        open_prepared(tmp_path / "nowhere", "train")
+    with pytest.raises(InputError, match="pairs: is not a prepared dataset"):
+        open_prepared(tmp_path / "pairs", "train")
+    with pytest.raises(InputError, match="no split 'val'; it has: test, train, validation"):
+        open_prepared(prepared, "val")
+    (prepared / "features.json").write_text("{")
+    with pytest.raises(InputError, match="prepared: is not a prepared dataset"):
+        open_prepared(prepared, "train")
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+def test_a_record_file_cut_off_or_missing_is_named(prepared, checksums):
+    if not checksums:
+        (prepared / "checksums.json").unlink()
+    (record,) = prepared.glob("*-train.array_record*")
+    data = record.read_bytes()
+    record.write_bytes(data[: len(data) // 2])
+    expected = r"train\.array_record.*cut off" if checksums else "train.*cannot be"
+    with pytest.raises(InputError, match=expected):
+        list(open_prepared(prepared, "train"))
+    assert open_prepared(prepared, "test")[0].id
+    record.unlink()
+    with pytest.raises(InputError, match=r"train\.array_record.*does not exist"):
+        open_prepared(prepared, "train")
+
+
+def test_a_damaged_record_is_named(prepared):
+    (record,) = prepared.glob("*-train.array_record*")
+    data = bytearray(record.read_bytes())
+    start = data.find(b"\x89PNG")
+    start = len(data) // 4 if start < 0 else start
+    data[start : start + 2000] = bytes(2000)
+    record.write_bytes(data)
+    with pytest.raises(InputError, match=r"prepared.*train"):
+        list(open_prepared(prepared, "train"))
+
+
+def test_a_prepared_dataset_can_be_moved(tmp_path, prepared):
+    moved = shutil.move(prepared, tmp_path / "moved # here")
+    assert len(open_prepared(moved, "train")) == 4
+
+
+def test_what_a_loader_worker_imports_leaves_jax_alone(prepared):
+    code = """
+import sys
+import dehaze_jax.data as data
+from dehaze_jax.data import Cut, DataConfig, Example, find_pairs, open_prepared, split_scenes
+import numpy as np
+example = open_prepared(sys.argv[1], "train")[0]
+Cut(DataConfig(crop_size=8))({"hazy": example.hazy}, np.random.default_rng(0))
+loaded = [name for name in ("jax", "tensorflow", "grain") if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code, str(prepared)], check=True)
