@@ -1,0 +1,82 @@
+"""`dehaze-jax train`: a configuration file to a run directory."""
+
+import importlib.util
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+import tyro
+
+if TYPE_CHECKING:
+    from dehaze_jax.training.config import TrainConfig
+
+_USAGE = """usage: dehaze-jax train CONFIG.py[:VARIANT] [--workdir DIR] [--any.field VALUE]
+
+CONFIG.py defines get_config(variant="base") and returns a training.TrainConfig. Every field of it
+can be given as an option; with CONFIG.py, --help lists them with their values. A run that is in
+DIR is gone on with."""
+
+
+def main(args: list[str]) -> int:
+    """Runs the command; 0 if the run got where it was to go, 128 + n if signal n stopped it."""
+    from rich.console import Console
+
+    from dehaze_jax.errors import InputError
+
+    console = Console(stderr=True)
+    if not args or args[0] in ("-h", "--help"):
+        Console().print(_USAGE, highlight=False, markup=False, soft_wrap=True)
+        return 0 if args else 2
+    if args[0].startswith("-"):
+        raise InputError("train", f"the configuration file comes first, not {args[0]}")
+    default = read_config(args[0])
+    config = tyro.cli(
+        type(default),
+        default=default,
+        args=args[1:],
+        prog=f"dehaze-jax train {args[0]}",
+        description="Train, or go on with the run in the work directory.",
+    )
+    from dehaze_jax.training.loop import train
+
+    result = train(config, console=console)
+    return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+
+def read_config(argument: str) -> "TrainConfig":
+    """Calls `get_config` of a configuration file.
+
+    The file's folder and the current one go on the import path, for modules that it names.
+
+    Args:
+        argument: the path, with ":VARIANT" where the file has several.
+
+    Raises:
+        InputError: no such file, an error in it, or no configuration from it.
+    """
+    from dehaze_jax.errors import InputError
+    from dehaze_jax.training.config import TrainConfig
+
+    name, _, variant = argument.partition(":")
+    path = pathlib.Path(name)
+    if not path.is_file():
+        raise InputError(path, "no such configuration file")
+    for folder in (str(pathlib.Path.cwd()), str(path.resolve().parent)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(path, "is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise InputError(path, "defines no get_config")
+        config = module.get_config(variant) if variant else module.get_config()
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's file raises
+        raise InputError(argument, f"{type(error).__name__}: {error}") from error
+    if not isinstance(config, TrainConfig):
+        raise InputError(path, f"get_config gives {type(config).__name__}, not a TrainConfig")
+    return config

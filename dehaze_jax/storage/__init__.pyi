@@ -1,0 +1,16 @@
+from .checkpoints import Checkpoints as Checkpoints
+from .configs import config_from_dict as config_from_dict
+from .configs import config_to_dict as config_to_dict
+from .files import read_json as read_json
+from .files import write_atomically as write_atomically
+from .files import write_json as write_json
+from .runs import RunDirectory as RunDirectory
+from .trees import flatten as flatten
+from .trees import match as match
+from .trees import unflatten as unflatten
+from .weights import Weights as Weights
+from .weights import find_weights as find_weights
+from .weights import load_variables as load_variables
+from .weights import load_weights as load_weights
+from .weights import released as released
+from .weights import save_weights as save_weights

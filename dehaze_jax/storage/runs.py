@@ -1,0 +1,115 @@
+"""A run directory: the config, the record of its starts, the metrics, the checkpoints."""
+
+import json
+import os
+import pathlib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dehaze_jax.errors import InputError
+from dehaze_jax.storage.files import as_input_error, read_json, write_atomically, write_json
+
+
+class RunDirectory:
+    """The files of one training run. The folder is created where it is missing.
+
+    Attributes:
+        path: the folder.
+        config: `config.json`, the run's whole configuration.
+        record: `run.json`, what the run was started on; later starts are listed under `resumes`.
+        metrics: `metrics.jsonl`, one JSON object a line, each with its `step`.
+        events: folder of TensorBoard events.
+        checkpoints: folder of checkpoints.
+        weights: folder of the final weights.
+
+    Raises:
+        InputError: the folder cannot be made, or a file has its name.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = pathlib.Path(path)
+        with as_input_error(self.path, "cannot be used as a run directory"):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self.config = self.path / "config.json"
+        self.record = self.path / "run.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.events = self.path / "events"
+        self.checkpoints = self.path / "checkpoints"
+        self.weights = self.path / "weights"
+
+    def check_config(self, config: Mapping[str, Any], *, may_change: Collection[str] = ()) -> None:
+        """Refuses a config under which the run would not go on as it began.
+
+        Args:
+            config: nested dictionaries.
+            may_change: dotted names of fields that may differ; a name covers what is below it.
+
+        Raises:
+            InputError: names the fields that differ.
+        """
+        before, now = _dotted(read_json(self.config)), _dotted(config)
+        differ = [
+            name
+            for name in dict.fromkeys([*now, *before])
+            if before.get(name, _ABSENT) != now.get(name, _ABSENT)
+            and not any(name == free or name.startswith(f"{free}.") for free in may_change)
+        ]
+        if differ:
+            changes = ", ".join(
+                f"{name} was {before.get(name, 'absent')!r}, is {now.get(name, 'absent')!r}"
+                for name in differ
+            )
+            raise InputError(self.path, f"the run in it began with another config: {changes}")
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Writes `config.json`."""
+        write_json(self.config, config)
+
+    def write_record(self, record: Mapping[str, Any], *, resumed: bool) -> None:
+        """Writes `run.json`, or adds the record of a later start to it."""
+        if resumed and self.record.exists():
+            first = read_json(self.record)
+            record = {**first, "resumes": [*first.get("resumes", []), dict(record)]}
+        write_json(self.record, record)
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        """Adds one line to `metrics.jsonl`; numbers that JSON lacks become strings."""
+        text = json.dumps(
+            {name: value if _is_json(value) else str(value) for name, value in line.items()}
+        )
+        with as_input_error(self.metrics, "cannot be written"), self.metrics.open("a") as file:
+            file.write(text + "\n")
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drops the lines past `step`, and a line that was cut off while being written."""
+        if self.metrics.exists():
+            kept = [line for line in self.read_metrics() if line["step"] <= step]
+            text = "".join(json.dumps(line) + "\n" for line in kept)
+            write_atomically(self.metrics, text.encode())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The whole lines of `metrics.jsonl`."""
+        with as_input_error(self.metrics, "cannot be read"):
+            lines = self.metrics.read_text().split("\n")
+        *whole, _ = lines  # what follows the last newline is empty or cut off
+        try:
+            return [json.loads(line) for line in whole]
+        except ValueError as error:
+            raise InputError(self.metrics, f"is not one JSON object a line: {error}") from error
+
+
+_ABSENT = object()
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in json.loads(json.dumps(tree)).items():
+        if isinstance(value, dict):
+            flat.update(_dotted(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _is_json(value: Any) -> bool:
+    return not isinstance(value, float) or abs(value) < float("inf")

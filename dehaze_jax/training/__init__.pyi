@@ -1,0 +1,5 @@
+from .config import MeshConfig as MeshConfig
+from .config import TrainConfig as TrainConfig
+from .loop import TrainResult as TrainResult
+from .loop import train as train
+from .mesh import make_mesh as make_mesh

@@ -1,0 +1,98 @@
+"""Devices as a mesh, and batches and states laid out on it."""
+
+import collections
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from dehaze_jax.errors import InputError
+from dehaze_jax.training.config import MeshConfig
+
+
+def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
+    """A mesh with the axes `data` and `space`.
+
+    Args:
+        config: sizes of the axes.
+        devices: default is all devices of all processes.
+
+    Raises:
+        InputError: more devices asked for than there are, or a number that does not divide them.
+    """
+    devices = list(devices or jax.devices())
+    data = len(devices) // config.space if config.data == -1 else config.data
+    needed = data * config.space
+    if config.data == -1 and needed != len(devices):
+        raise InputError(
+            "TrainConfig.mesh.space", f"{config.space} does not divide {len(devices)} devices"
+        )
+    if needed > len(devices):
+        raise InputError(
+            "TrainConfig.mesh",
+            f"{data} x {config.space} devices asked for, there are {len(devices)}",
+        )
+    return jax.make_mesh(
+        (data, config.space),
+        ("data", "space"),
+        axis_types=(AxisType.Auto, AxisType.Auto),
+        devices=devices[:needed],
+    )
+
+
+def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int) -> None:
+    """Refuses batches that do not divide over a mesh.
+
+    Raises:
+        InputError: names the field.
+    """
+    for field, value, axis in (
+        ("batch_size", batch_size, "data"),
+        ("crop_size", crop_size, "space"),
+    ):
+        if value % mesh.shape[axis]:
+            raise InputError(
+                f"TrainConfig.data.{field}",
+                f"{value} is not divisible by the {mesh.shape[axis]} devices of mesh.{axis}",
+            )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same array on every device."""
+    return NamedSharding(mesh, P())
+
+
+def batch_sharding(mesh: Mesh, rank: int) -> NamedSharding:
+    """Examples over `data`; rows over `space` where the array is one of pictures."""
+    return NamedSharding(mesh, P("data", "space") if rank == 4 else P("data"))
+
+
+def device_batches(
+    batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, *, ahead: int = 2
+) -> Iterator[dict[str, jax.Array]]:
+    """Moves batches to the devices ahead of their use.
+
+    Args:
+        batches: each process gives its own part of every batch.
+        mesh: where they go.
+        ahead: batches that are under way while one is worked on.
+    """
+    waiting: collections.deque[dict[str, Any]] = collections.deque()
+    batches = iter(batches)
+    while True:
+        for batch in itertools.islice(batches, ahead + 1 - len(waiting)):
+            waiting.append(
+                {
+                    name: jax.make_array_from_process_local_data(
+                        batch_sharding(mesh, value.ndim), value
+                    )
+                    for name, value in batch.items()
+                }
+            )
+        if not waiting:
+            return
+        yield waiting.popleft()

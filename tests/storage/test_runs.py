@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from dehaze_jax.errors import InputError
+from dehaze_jax.storage import RunDirectory
+
+CONFIG = {
+    "steps": 10,
+    "optimiser": {"rate": 0.1, "decay": 0.9},
+    "names": ["a"],
+    "mesh": {"data": 1},
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDirectory(tmp_path / "deep" / "run")
+
+
+def test_the_same_config_goes_on(run):
+    run.write_config(CONFIG)
+    run.check_config({**CONFIG, "names": ("a",)})
+
+
+def test_fields_that_differ_are_named(run):
+    run.write_config(CONFIG)
+    other = {**CONFIG, "steps": 20, "optimiser": {"rate": 0.2, "decay": 0.9}, "new": 1}
+    with pytest.raises(InputError) as caught:
+        run.check_config(other, may_change={"steps"})
+    message = str(caught.value)
+    assert "optimiser.rate was 0.1, is 0.2" in message
+    assert "new was 'absent', is 1" in message
+    assert "steps" not in message
+    assert "decay" not in message
+
+
+def test_a_free_name_covers_what_is_below_it(run):
+    run.write_config(CONFIG)
+    run.check_config({**CONFIG, "mesh": {"data": 4}}, may_change={"mesh"})
+
+
+def test_later_starts_are_added_to_the_record(run):
+    run.write_record({"seed": 1}, resumed=False)
+    run.write_record({"step": 3}, resumed=True)
+    run.write_record({"step": 5}, resumed=True)
+    assert json.loads(run.record.read_text()) == {
+        "seed": 1,
+        "resumes": [{"step": 3}, {"step": 5}],
+    }
+
+
+def test_metrics_past_the_step_and_a_cut_off_line_go(run):
+    for step in (1, 2, 3):
+        run.append_metrics({"step": step, "loss": 0.5 / step})
+    with run.metrics.open("a") as file:
+        file.write('{"step": 4, "lo')
+    run.truncate_metrics(2)
+    assert run.read_metrics() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]
+    run.append_metrics({"step": 3, "loss": 1.0})
+    assert [line["step"] for line in run.read_metrics()] == [1, 2, 3]
+
+
+def test_a_non_finite_metric_is_still_json(run):
+    run.append_metrics({"step": 1, "psnr": float("inf")})
+    assert run.read_metrics() == [{"step": 1, "psnr": "inf"}]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match=r"run: cannot be used as a run directory: File exists"):
+        RunDirectory(tmp_path / "run")

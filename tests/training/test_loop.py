@@ -1,0 +1,382 @@
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import rich.console
+from tensorboardX.proto import event_pb2
+
+from dehaze_jax.data import DataConfig
+from dehaze_jax.errors import InputError
+from dehaze_jax.methods.config import OptimiserConfig
+from dehaze_jax.storage import Checkpoints, load_weights
+from dehaze_jax.training import MeshConfig, TrainConfig, train
+
+QUIET = rich.console.Console(quiet=True)
+SPEEDS = {"images_per_second"}
+
+
+def make_config(workdir, **changes) -> TrainConfig:
+    return dataclasses.replace(
+        TrainConfig(
+            data=DataConfig(train=("toy",), batch_size=4, crop_size=8),
+            optimiser=OptimiserConfig(learning_rate=0.05),
+            workdir=str(workdir),
+            steps=12,
+            log_every=3,
+            save_every=4,
+            evaluate_every=6,
+            mesh=MeshConfig(data=1),
+        ),
+        **changes,
+    )
+
+
+def metrics(workdir) -> list[dict]:
+    lines = (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in SPEEDS}
+        for line in lines
+    ]
+
+
+def assert_same_bits(a, b):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(a), jax.device_get(b))
+
+
+def test_it_learns_what_it_is_to_learn(toy, tmp_path):
+    config = make_config(tmp_path, steps=300, log_every=1, save_every=300)
+    result = train(config, console=QUIET)
+    assert result.finished
+    params = result.state.variables["params"]
+    # hazy = 0.5 clear + 0.4; the noise of the steps shrinks the gain a little.
+    np.testing.assert_allclose(params["gain"], 2.0, atol=0.05)
+    np.testing.assert_allclose(params["offset"], -0.8, atol=0.05)
+    losses = [line["loss"] for line in metrics(tmp_path)]
+    assert losses[-1] < losses[0] / 20
+
+
+def test_stopped_and_gone_on_with_ends_with_the_same_bits_and_log(toy, tmp_path):
+    changes = {"data": DataConfig(train=("t",), validation=("v",), batch_size=4, crop_size=8)}
+    straight = train(make_config(tmp_path / "a", **changes), console=QUIET)
+    for stop_after in (5, 7, None):
+        parts = train(make_config(tmp_path / "b", stop_after=stop_after, **changes), console=QUIET)
+        assert parts.step == (stop_after or 12)
+        assert parts.finished == (stop_after is None)
+    assert_same_bits(straight.state, parts.state)
+    assert metrics(tmp_path / "a") == metrics(tmp_path / "b")
+    assert [line["step"] for line in metrics(tmp_path / "b")] == [3, 6, 6, 9, 12, 12]
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert [later["step"] for later in record["resumes"]] == [5, 7]
+
+
+def test_the_batches_of_a_resumed_run_go_on(toy, tmp_path, monkeypatch):
+    starts = []
+
+    def spy(config, *, start_step, **rest):
+        starts.append(start_step)
+        return toy.batches(config, start_step=start_step, **rest)
+
+    monkeypatch.setattr("dehaze_jax.data.train_batches", spy)
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    train(make_config(tmp_path), console=QUIET)
+    assert starts == [0, 5]
+
+
+def test_a_finished_run_is_left_as_it_is(toy, tmp_path):
+    config = make_config(tmp_path)
+    first = train(config, console=QUIET)
+    before = (tmp_path / "weights" / "card.json").stat().st_mtime_ns
+    again = train(config, console=QUIET)
+    assert again.finished
+    assert_same_bits(first.state, again.state)
+    assert (tmp_path / "weights" / "card.json").stat().st_mtime_ns == before
+
+
+def test_the_record_and_config_are_there_before_the_first_step(toy, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no batch")
+
+    monkeypatch.setattr("dehaze_jax.data.train_batches", fail)
+    with pytest.raises(RuntimeError, match="no batch"):
+        train(make_config(tmp_path, seed=5), console=QUIET)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["seed"] == 5
+    assert record["start"] == "scratch"
+    assert record["parameters"] == 6
+    assert record["global_batch"] == 4
+    assert record["mesh"] == {"data": 1, "space": 1}
+    assert record["versions"]["jax"] == jax.__version__
+    assert record["data"] == toy.fingerprint(make_config(tmp_path).data)
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 5
+
+
+def test_final_weights_and_fine_tuning_from_them(toy, tmp_path):
+    first = train(make_config(tmp_path / "a"), console=QUIET)
+    weights = load_weights(tmp_path / "a" / "weights")
+    assert_same_bits(weights.variables, first.state.ema)
+    assert weights.config["name"] == "dehazeflow"
+    for source in (tmp_path / "a" / "weights", tmp_path / "a"):
+        config = make_config(tmp_path / source.name, init_from=str(source), steps=1)
+        config = dataclasses.replace(config, optimiser=OptimiserConfig(learning_rate=0.0))
+        tuned = train(
+            dataclasses.replace(config, workdir=str(tmp_path / "t" / source.name)), console=QUIET
+        )
+        assert_same_bits(tuned.state.variables, first.state.ema)
+        record = json.loads((tmp_path / "t" / source.name / "run.json").read_text())
+        assert record["start"] == "weights"
+
+
+def test_weights_of_another_model_or_method_are_refused(toy, tmp_path):
+    from dehaze_jax.storage import save_weights
+
+    save_weights(
+        tmp_path / "shape", {"params": {"gain": np.ones(3, np.float32)}}, {"name": "dehazeflow"}, {}
+    )
+    save_weights(
+        tmp_path / "name", {"params": {"gain": np.ones(3, np.float32)}}, {"name": "other"}, {}
+    )
+    for folder, reason in (("shape", "params/offset is missing"), ("name", "weights of other")):
+        with pytest.raises(InputError, match=reason):
+            train(make_config(tmp_path / "run", init_from=str(tmp_path / folder)), console=QUIET)
+
+
+def test_own_checkpoint_goes_before_given_weights(toy, tmp_path):
+    train(make_config(tmp_path / "a"), console=QUIET)
+    config = make_config(tmp_path / "b", init_from=str(tmp_path / "a" / "weights"))
+    straight = train(dataclasses.replace(config, workdir=str(tmp_path / "c")), console=QUIET)
+    train(dataclasses.replace(config, stop_after=6), console=QUIET)
+    assert_same_bits(train(config, console=QUIET).state, straight.state)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seed": 1}, "seed was 0, is 1"),
+        (
+            {"optimiser": OptimiserConfig(learning_rate=0.1)},
+            "optimiser.learning_rate was 0.05, is 0.1",
+        ),
+        ({"steps": 2}, "is at step 5, past the 2"),
+    ],
+)
+def test_a_resume_that_would_not_go_on_as_before_is_refused(toy, tmp_path, changes, reason):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    with pytest.raises(InputError, match=f"{tmp_path}: .*{reason}"):
+        train(make_config(tmp_path, **changes), console=QUIET)
+
+
+def test_other_data_is_refused_on_resume(toy, tmp_path, monkeypatch):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    monkeypatch.setattr("dehaze_jax.data.fingerprint", lambda _: "other")
+    with pytest.raises(InputError, match="the data is not what the run began with"):
+        train(make_config(tmp_path), console=QUIET)
+
+
+def test_periods_steps_and_devices_may_change_on_resume(toy, tmp_path):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    result = train(
+        make_config(
+            tmp_path,
+            steps=13,
+            log_every=1,
+            save_every=2,
+            evaluate_every=3,
+            keep_checkpoints=1,
+            mesh=MeshConfig(data=2),
+        ),
+        console=QUIET,
+    )
+    assert result.step == 13
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.steps() == [13]
+
+
+def test_a_damaged_checkpoint_is_refused(toy, tmp_path):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    data_file = next((tmp_path / "checkpoints" / "5" / "state").glob("**/d/*"))
+    os.truncate(data_file, 3)
+    with pytest.raises(InputError, match="checkpoints/5: is damaged"):
+        train(make_config(tmp_path), console=QUIET)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(toy, tmp_path, monkeypatch):
+    def bad(config, *, start_step, **rest):
+        for number, batch in enumerate(toy.batches(config, start_step=start_step, **rest)):
+            if number == 7:
+                batch["hazy"][0, 0, 0, 0] = np.nan
+            yield batch
+
+    monkeypatch.setattr("dehaze_jax.data.train_batches", bad)
+    with pytest.raises(InputError, match=r"loss is nan at step 8;"):
+        train(make_config(tmp_path), console=QUIET)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.steps() == [4]
+
+
+def test_the_step_is_traced_once(toy, tmp_path, monkeypatch):
+    traces = []
+
+    def counting(config, optimiser, *, total_steps):
+        method = toy.build(config, optimiser, total_steps=total_steps)
+
+        def train_step(state, batch, key):
+            traces.append(1)
+            return method.train_step(state, batch, key)
+
+        return dataclasses.replace(method, train_step=train_step)
+
+    monkeypatch.setattr("dehaze_jax.methods.build", counting)
+    train(make_config(tmp_path, stop_after=6), console=QUIET)
+    assert len(traces) == 1
+    train(make_config(tmp_path), console=QUIET)
+    assert len(traces) == 2
+
+
+@pytest.mark.devices
+@pytest.mark.parametrize("mesh", [MeshConfig(data=4), MeshConfig(data=2, space=2), MeshConfig()])
+def test_four_devices_give_the_parameters_of_one(toy, tmp_path, mesh):
+    one = train(make_config(tmp_path / "1"), console=QUIET)
+    four = train(make_config(tmp_path / "4", mesh=mesh), console=QUIET)
+    # Sums over the batch in another order; Adam's first steps enlarge the difference.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+        jax.device_get(one.state.variables),
+        jax.device_get(four.state.variables),
+    )
+    assert len(four.state.variables["params"]["gain"].sharding.device_set) == 4
+
+
+def test_validation_scores_and_pictures_are_logged(toy, tmp_path):
+    config = make_config(
+        tmp_path,
+        data=DataConfig(train=("t",), validation=("v",), batch_size=4, crop_size=8),
+        validation_pictures=2,
+    )
+    result = train(config, console=QUIET)
+    (first, last) = (line for line in metrics(tmp_path) if "rgb-full/psnr" in line)
+    assert (first["step"], last["step"]) == (6, 12)
+    hazy, clear = [], []
+    for example in (toy.open_prepared("v", "validation")[index] for index in (0, 4)):
+        hazy.append(example.hazy / 255.0)
+        clear.append(example.clear / 255.0)
+    ema = jax.device_get(result.state.ema["params"])
+    restored = [np.clip(h * ema["gain"] + ema["offset"], 0, 1) for h in hazy]
+
+    def psnr(images):
+        errors = [
+            np.mean((np.round(i * 255) / 255 - c) ** 2) for i, c in zip(images, clear, strict=True)
+        ]
+        return np.mean(-10 * np.log10(errors))
+
+    assert last["rgb-full/psnr"] == pytest.approx(psnr(restored), abs=0.01)
+    assert last["rgb-full/psnr_hazy"] == pytest.approx(psnr(hazy), abs=1e-3)
+    assert result.scores == {k: v for k, v in last.items() if k != "step"}
+    tags = {value.tag: value for event in events(tmp_path) for value in event.summary.value}
+    assert {"loss", "images_per_second", "rgb-full/psnr", "validation/e0"} <= set(tags)
+    assert tags["validation/e0"].image.height == 12
+    assert load_weights(tmp_path / "weights").card["scores"] == result.scores
+
+
+def events(workdir):
+    """TensorBoard's records: length, its checksum, event, its checksum."""
+    for path in sorted((workdir / "events").iterdir()):
+        content = io.BytesIO(path.read_bytes())
+        while header := content.read(12):
+            size = int.from_bytes(header[:8], "little")
+            yield event_pb2.Event.FromString(content.read(size))
+            content.read(4)
+
+
+def test_time_spent_on_evaluation_and_saving_is_not_speed():
+    import time
+
+    from dehaze_jax.training.logs import Clock
+
+    clock = Clock()
+    assert clock.steps_per_second(0) is None
+    time.sleep(0.05)
+    with clock.pause():
+        time.sleep(0.5)
+    assert 10 / 0.3 < clock.steps_per_second(10) < 10 / 0.05
+
+
+CONFIG = """
+from dehaze_jax.data import DataConfig
+from dehaze_jax.methods import OptimiserConfig
+from dehaze_jax.training import MeshConfig, TrainConfig
+
+def get_config(variant="base"):
+    return TrainConfig(
+        data=DataConfig(train=("toy",), batch_size=4, crop_size=8),
+        optimiser=OptimiserConfig(learning_rate=0.05),
+        steps=40, log_every=2, save_every=6, mesh=MeshConfig(data=1),
+    )
+"""
+
+
+@pytest.fixture
+def launch(tmp_path):
+    (tmp_path / "config.py").write_text(CONFIG)
+    script = pathlib.Path(__file__).with_name("toy_method.py")
+
+    def run(how, workdir):
+        command = [sys.executable, str(script), how, "train", str(tmp_path / "config.py")]
+        return subprocess.run(
+            [*command, "--workdir", str(tmp_path / workdir)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "DEHAZE_JAX_CACHE": str(tmp_path / "cache")},
+        )
+
+    return run
+
+
+def final_state(workdir):
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.latest() == 40
+        return {n: checkpoints.restore_part(n) for n in ("variables", "ema", "opt_state", "step")}
+
+
+@pytest.mark.slow
+def test_killed_or_interrupted_anywhere_the_same_command_ends_with_the_same_bits(launch, tmp_path):
+    straight = launch("plain", "a")
+    assert straight.returncode == 0, straight.stderr
+    assert "Traceback" not in straight.stderr
+
+    killed = launch("SIGKILL:15", "b")
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "b" / "weights").exists()
+    interrupted = launch("SIGINT:27", "b")
+    assert interrupted.returncode == 128 + signal.SIGINT
+    assert "the same command goes on" in interrupted.stderr
+    terminated = launch("SIGTERM:33", "b")
+    assert terminated.returncode == 128 + signal.SIGTERM
+    done = launch("plain", "b")
+    assert done.returncode == 0, done.stderr
+
+    assert_same_bits(final_state(tmp_path / "a"), final_state(tmp_path / "b"))
+    assert metrics(tmp_path / "a") == metrics(tmp_path / "b")
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    steps = [later["step"] for later in record["resumes"]]
+    assert steps[0] in (6, 12)  # killed: the last one that was whole
+    assert steps[1:] == [26, 32]  # stopped: where the signal came, two batches ahead
+
+
+def test_init_is_a_function_of_the_seed(toy, tmp_path):
+    a, b, c = (
+        train(make_config(tmp_path / str(i), seed=seed, steps=1), console=QUIET)
+        for i, seed in enumerate((1, 1, 2))
+    )
+    assert_same_bits(a.state, b.state)
+    assert jnp.any(a.state.variables["params"]["gain"] != c.state.variables["params"]["gain"])

@@ -1,0 +1,64 @@
+import ast
+import dataclasses
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dehaze_jax.data import DataConfig
+from dehaze_jax.errors import InputError
+from dehaze_jax.storage import config_from_dict, config_to_dict
+from dehaze_jax.training import MeshConfig, TrainConfig
+from dehaze_jax.training import config as config_module
+
+
+def test_a_config_survives_json():
+    config = TrainConfig(
+        data=DataConfig(train=("a", "b"), weights=(1.0, 2.0)), mesh=MeshConfig(space=2), seed=3
+    )
+    text = json.dumps(config_to_dict(config))
+    assert config_from_dict(TrainConfig, json.loads(text), source="config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0),
+        ("log_every", 0),
+        ("save_every", -1),
+        ("evaluate_every", 0),
+        ("keep_checkpoints", 0),
+        ("seed", -1),
+        ("validation_pictures", -1),
+        ("stop_after", 0),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(field, value):
+    with pytest.raises(InputError, match=f"TrainConfig.{field}: {value} must"):
+        TrainConfig(**{field: value})
+
+
+@pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}])
+def test_mesh_values_out_of_range_are_refused(changes):
+    with pytest.raises(InputError, match=r"TrainConfig\.mesh"):
+        MeshConfig(**changes)
+
+
+def test_configs_are_read_without_jax():
+    code = "import sys, dehaze_jax.training.config; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_field_is_commented():
+    for node in ast.parse(inspect.getsource(config_module)).body:
+        if isinstance(node, ast.ClassDef):
+            for field, comment in zip(node.body, node.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign):
+                    assert isinstance(comment, ast.Expr), ast.unparse(field)
+
+
+def test_fields_that_may_change_exist():
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    assert {name.partition(".")[0] for name in config_module.MAY_CHANGE} <= names
