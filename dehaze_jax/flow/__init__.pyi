@@ -1,0 +1,12 @@
+from .matching import TIME_DISTRIBUTIONS as TIME_DISTRIBUTIONS
+from .matching import matching_loss as matching_loss
+from .matching import sample_times as sample_times
+from .paths import linear_path as linear_path
+from .paths import pair_transmission as pair_transmission
+from .paths import scattering_path as scattering_path
+from .solve import FlowStats as FlowStats
+from .solve import integrate as integrate
+from .solvers import RK4 as RK4
+from .solvers import SOLVERS as SOLVERS
+from .solvers import evaluations as evaluations
+from .stages import scan_stages as scan_stages

@@ -1,0 +1,254 @@
+"""Solves against closed forms, SciPy and a hand-written loop; honest statistics; sharding."""
+
+import collections
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from scipy.integrate import solve_ivp
+
+from dehaze_jax import flow
+from dehaze_jax.errors import InputError
+
+ORDERS = {
+    "euler": 1,
+    "heun": 2,
+    "midpoint": 2,
+    "ralston": 2,
+    "bosh3": 3,
+    "rk4": 4,
+    "tsit5": 5,
+    "dopri5": 5,
+    "dopri8": 8,
+}
+
+
+def lotka_volterra(t, x, params):
+    hare, lynx = x
+    growth, bite = params
+    return hare * (growth - bite * lynx) + 0.1 * jnp.sin(3 * t), lynx * (bite * hare - growth)
+
+
+def test_every_solver_is_tested():
+    assert set(ORDERS) == set(flow.SOLVERS)
+
+
+@pytest.fixture(scope="module", params=ORDERS)
+def solved(request):
+    """Two steps of x' = 2 cos(t) x over intervals of several lengths h and starts at once, counted.
+
+    Time is scaled by h, so that one compilation serves all lengths.
+    """
+    calls = collections.Counter()
+    # Long enough for the error to stand out of the rounding.
+    shortest, longest = (0.2, 0.6) if ORDERS[request.param] == 8 else (0.05, 0.2)
+
+    def field(t, x, h):
+        return 2 * h * jnp.cos(phase + h * t) * x
+
+    def velocity(t, x, h):
+        jax.debug.callback(lambda: calls.update(["velocity"]))
+        return field(t, x, h)
+
+    with jax.enable_x64(True):
+        h, phase = jnp.geomspace(shortest, longest, 6)[:, None], jnp.linspace(0, 6, 13)[None]
+        options = {"solver": request.param, "num_steps": 2}
+        x1, stats = flow.integrate(velocity, jnp.ones((6, 13)), h, **options)
+        jax.block_until_ready(x1)
+        jax.effects_barrier()
+        staged, _ = flow.scan_stages(
+            lambda t, x, _: (field(t, x, h), None), jnp.ones((6, 13)), **options
+        )
+        error = np.linalg.norm(x1 - np.exp(2 * (np.sin(phase + h) - np.sin(phase))), axis=-1)
+        return request.param, np.asarray(h)[:, 0], error, stats, calls, x1, staged
+
+
+def test_order(solved):
+    name, h, error, *_ = solved
+    slope = np.polyfit(np.log(h), np.log(error), 1)[0]
+    # At a fixed number of steps the error of a method of order p goes with h^(p + 1).
+    assert slope - 1 == pytest.approx(ORDERS[name], abs=0.25)
+
+
+def test_evaluations_are_counted_exactly(solved):
+    _, _, _, stats, calls, *_ = solved
+    assert bool(stats.ok)
+    assert int(stats.steps) == 2
+    assert int(stats.nfe) == calls["velocity"]
+
+
+def test_stages_give_the_same_state(solved):
+    *_, x1, staged = solved
+    np.testing.assert_allclose(staged, x1, rtol=1e-14)
+
+
+@pytest.mark.usefixtures("x64")
+def test_rk4_converges_at_order_four():
+    steps = np.array([4, 8, 16, 32])
+
+    def error(num_steps):
+        start = jnp.full(1, 0.2)
+        x1, _ = flow.integrate(lambda t, x, _: x * (1 - x) * (1 + t), start, num_steps=num_steps)
+        return abs(float(x1[0]) - 1 / (1 + 4 * np.exp(-1.5)))
+
+    slope = np.polyfit(np.log(1 / steps), np.log([error(int(n)) for n in steps]), 1)[0]
+    assert slope == pytest.approx(4, abs=0.15)
+
+
+@pytest.mark.usefixtures("x64")
+def test_rk4_equals_scipy_and_a_hand_written_loop():
+    start, params, count = (jnp.asarray(1.2), jnp.asarray(0.7)), (1.1, 0.8), 60
+    hare, lynx = flow.integrate(
+        lotka_volterra, start, params, solver=flow.RK4(), num_steps=count, t1=3.0
+    )[0]
+
+    def step(index, x):
+        t, h = 3.0 / count * index, 3.0 / count
+
+        def shifted(k, part):
+            return tuple(a + part * h * b for a, b in zip(x, k, strict=True))
+
+        k1 = lotka_volterra(t, x, params)
+        k2 = lotka_volterra(t + h / 2, shifted(k1, 0.5), params)
+        k3 = lotka_volterra(t + h / 2, shifted(k2, 0.5), params)
+        k4 = lotka_volterra(t + h, shifted(k3, 1.0), params)
+        slopes = zip(x, k1, k2, k3, k4, strict=True)
+        return tuple(v + h / 6 * (a + 2 * b + 2 * c + d) for v, a, b, c, d in slopes)
+
+    by_hand = jax.lax.fori_loop(0, count, step, start)
+    np.testing.assert_allclose((hare, lynx), by_hand, rtol=1e-13)
+    theirs = solve_ivp(
+        lambda t, x: np.asarray(lotka_volterra(t, x, params)),
+        (0, 3),
+        (1.2, 0.7),
+        method="DOP853",
+        rtol=1e-10,
+        atol=1e-12,
+    )
+    np.testing.assert_allclose((hare, lynx), theirs.y[:, -1], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_backwards_returns_to_the_start():
+    start, params = (jnp.asarray(1.2), jnp.asarray(0.7)), (1.1, 0.8)
+    end, _ = flow.integrate(lotka_volterra, start, params, num_steps=64, t1=2.0)
+    back, stats = flow.integrate(lotka_volterra, end, params, num_steps=64, t0=2.0, t1=0.0)
+    assert bool(stats.ok)
+    assert abs(float(end[0] - start[0])) > 0.1
+    np.testing.assert_allclose(back, start, rtol=1e-7)
+
+
+@pytest.mark.usefixtures("x64")
+def test_gradient_equals_finite_differences():
+    def total(x0, params):
+        end, _ = flow.integrate(lotka_volterra, x0, params, num_steps=3)
+        return end[0] ** 2 + end[1]
+
+    total = jax.jit(total)
+    x0, params = (jnp.asarray(1.2), jnp.asarray(0.7)), (jnp.asarray(1.1), jnp.asarray(0.8))
+    gradient = jax.jit(jax.grad(total, argnums=(0, 1)))(x0, params)
+    flat, restore = jax.flatten_util.ravel_pytree((x0, params))
+    step = 1e-6
+    slopes = [
+        (total(*restore(flat + step * unit)) - total(*restore(flat - step * unit))) / (2 * step)
+        for unit in np.eye(4)
+    ]
+    np.testing.assert_allclose(jax.flatten_util.ravel_pytree(gradient)[0], slopes, rtol=1e-7)
+
+
+@pytest.mark.parametrize("solver", ["heun", "bosh3", "tsit5", "dopri8"])
+def test_adaptive_steps(solver):
+    """The first step is far too long, so that steps are rejected and count nonetheless."""
+    calls = collections.Counter()
+
+    def velocity(t, x, params):
+        jax.debug.callback(lambda: calls.update(["velocity"]))
+        return 20 * jnp.cos(20 * t) * x
+
+    x1, stats = flow.integrate(
+        velocity, jnp.ones(2), solver=solver, num_steps=1, rtol=1e-4, atol=1e-4
+    )
+    jax.block_until_ready(x1)
+    jax.effects_barrier()
+    assert bool(stats.ok)
+    assert int(stats.steps) > 4
+    assert int(stats.nfe) == calls["velocity"]
+    np.testing.assert_allclose(x1, np.exp(np.sin(20)), rtol=5e-3)
+
+
+def test_giving_up_is_not_ok():
+    _, stats = flow.integrate(
+        lambda t, x, _: 20 * jnp.cos(20 * t) * x,
+        jnp.ones(2),
+        solver="tsit5",
+        rtol=1e-5,
+        atol=1e-5,
+        max_steps=5,
+    )
+    assert not bool(stats.ok)
+    assert int(stats.steps) == 5
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 1000])
+def test_fixed_steps_are_as_many_as_asked_for(num_steps):
+    x1, stats = flow.integrate(lambda t, x, _: -x, jnp.ones(1), solver="euler", num_steps=num_steps)
+    assert bool(stats.ok)
+    assert int(stats.steps) == int(stats.nfe) == num_steps
+    np.testing.assert_allclose(x1, (1 - 1 / num_steps) ** num_steps, rtol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["euler", "rk4"])
+def test_refuses_tolerances_without_an_error_estimate(solver):
+    with pytest.raises(ValueError, match="no error estimate"):
+        flow.integrate(lambda t, x, _: x, jnp.ones(1), solver=solver, rtol=1e-3, atol=1e-3)
+
+
+def test_refuses_one_tolerance_alone():
+    with pytest.raises(ValueError, match="together"):
+        flow.integrate(lambda t, x, _: x, jnp.ones(1), solver="tsit5", rtol=1e-3)
+
+
+@pytest.mark.parametrize("solve", [flow.integrate, flow.scan_stages])
+class TestRefusals:
+    def test_no_steps(self, solve):
+        with pytest.raises(ValueError, match="at least one step, not 0"):
+            solve(lambda t, x, _: x, jnp.ones(1), num_steps=0)
+
+    def test_an_unknown_name(self, solve):
+        with pytest.raises(InputError, match="runge: no such solver; there are euler"):
+            solve(lambda t, x, _: x, jnp.ones(1), solver="runge")
+
+    def test_a_solver_whose_evaluations_cannot_be_counted(self, solve):
+        with pytest.raises(ValueError, match="ImplicitEuler is not an explicit"):
+            solve(lambda t, x, _: x, jnp.ones(1), solver=diffrax.ImplicitEuler())
+
+
+@pytest.mark.devices
+def test_a_sharded_batch_stays_sharded():
+    mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
+    x0 = jnp.asarray(np.random.default_rng(0).uniform(size=(8, 6, 5, 3)), jnp.float32)
+    spec = PartitionSpec("data")
+    sharded = jax.device_put(x0, NamedSharding(mesh, spec))
+
+    def velocity(t, x, params):
+        return jnp.tanh(params * x) * (1 + t)
+
+    solve = jax.jit(lambda x: flow.integrate(velocity, x, 0.7))
+    compiled = solve.lower(sharded).compile()
+    assert not any(word in compiled.as_text() for word in ("all-gather", "all-reduce"))
+    x1, stats = compiled(sharded)
+    assert x1.sharding.spec == spec
+    assert bool(stats.ok)
+    np.testing.assert_allclose(x1, solve(x0)[0], atol=1e-6)
+
+
+def test_a_solve_can_be_exported():
+    solve = jax.jit(lambda x: flow.integrate(lambda t, x, _: -t * x, x))
+    x0 = jnp.arange(3.0)
+    x1, ok, steps, nfe = jax.tree.leaves(export.export(solve)(x0).call(x0))
+    np.testing.assert_allclose(x1, solve(x0)[0], rtol=1e-6)
+    assert (bool(ok), int(steps), int(nfe)) == (True, 4, 16)
