@@ -1,0 +1,5 @@
+"""What can be trained. Every method is the same kind of value: see `methods.Method`."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

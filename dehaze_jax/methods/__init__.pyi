@@ -1,0 +1,10 @@
+from .config import MethodConfig as MethodConfig
+from .config import OptimiserConfig as OptimiserConfig
+from .config import RestoreOptions as RestoreOptions
+from .dehazeflow.config import DehazeFlowConfig as DehazeFlowConfig
+from .protocol import Batch as Batch
+from .protocol import Method as Method
+from .protocol import Rows as Rows
+from .protocol import TrainState as TrainState
+from .table import METHODS as METHODS
+from .table import build as build

@@ -1,0 +1,43 @@
+"""Configuration that every method shares. No JAX here: configs are read before devices start."""
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
+
+MethodConfig: TypeAlias = DehazeFlowConfig
+"""Configuration of any method."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimiserConfig:
+    """AdamW with warm-up, a schedule, clipping and an exponential moving average."""
+
+    learning_rate: float = 2e-4
+    """Peak learning rate."""
+    warmup_steps: int = 100
+    """Steps over which the learning rate rises linearly from zero."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after the warm-up."""
+    final_fraction: float = 0.005
+    """Learning rate at the end of the cosine, as a share of the peak."""
+    b1: float = 0.9
+    """Decay of Adam's first moment."""
+    b2: float = 0.999
+    """Decay of Adam's second moment."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay, on the kernels of networks only."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this global norm; 0 leaves them alone."""
+    ema_decay: float = 0.999
+    """Decay d of the averaged parameters, warmed up as min(d, (1 + n) / (10 + n)) at step n."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RestoreOptions:
+    """How a trained model is run. Methods that solve no ODE have no use for the solver."""
+
+    solver: str = "rk4"
+    """A fixed-step solver of `flow.SOLVERS`."""
+    num_steps: int = 4
+    """Equal steps from t = 0 to t = 1."""

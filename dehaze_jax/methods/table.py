@@ -1,0 +1,47 @@
+"""The methods there are."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
+from dehaze_jax.methods.dehazeflow import method as dehazeflow
+from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
+from dehaze_jax.methods.protocol import Method
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One method.
+
+    Attributes:
+        config: class of its configurations.
+        build: `(config, optimiser config, total steps) -> Method`.
+    """
+
+    config: type
+    build: Callable[..., Method]
+
+
+METHODS: Mapping[str, Entry] = MappingProxyType(
+    {"dehazeflow": Entry(DehazeFlowConfig, dehazeflow.build)}
+)
+
+
+def build(
+    config: MethodConfig,
+    optimiser: OptimiserConfig | None = None,
+    *,
+    total_steps: int = 1,
+) -> Method:
+    """Makes the method of a configuration.
+
+    Args:
+        config: configuration of the method.
+        optimiser: how it is trained; may be left out if it is not.
+        total_steps: length of the training, which the schedule needs.
+
+    Raises:
+        InputError: the configuration does not fit together.
+    """
+    return METHODS[config.name].build(config, optimiser or OptimiserConfig(), total_steps)
