@@ -4,7 +4,6 @@
 and gives a fingerprint without reading the records again. TFDS directories without it open as well.
 """
 
-import functools
 import hashlib
 import json
 import os
@@ -80,7 +79,7 @@ class Prepared:
             raise damaged from error
         return Example(id=record["id"].decode(), hazy=hazy, clear=clear, extras=decoded)
 
-    @functools.cached_property
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over the contents of all record files and the name of the split."""
         checksums = _read_checksums(self.path) or record_checksums(self.path)

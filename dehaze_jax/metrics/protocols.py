@@ -105,24 +105,36 @@ def _resolve(protocol: Protocol | str) -> Protocol:
 @functools.partial(jax.jit, static_argnums=0)
 def _score(protocol: Protocol, restored: Image, clear: Image) -> dict[str, PerImage]:
     restored, clear = (_prepare(protocol, image) for image in as_score_dtype(restored, clear))
+    white = _white(protocol)
     scores = {}
     if "psnr" in protocol.scores:
-        scores["psnr"] = psnr(restored, clear)
+        scores["psnr"] = psnr(restored, clear, data_range=white)
     if "ssim" in protocol.scores:
         small = [_pool(image) if protocol.ssim_pooling else image for image in (restored, clear)]
-        scores["ssim"] = ssim(*small, window=protocol.ssim_window, padding=protocol.ssim_padding)
+        scores["ssim"] = ssim(
+            *small, window=protocol.ssim_window, padding=protocol.ssim_padding, data_range=white
+        )
     if "ciede2000" in protocol.scores:
-        scores["ciede2000"] = ciede2000(restored, clear)
+        scores["ciede2000"] = ciede2000(restored / white, clear / white)
     return scores
 
 
+def _white(protocol: Protocol) -> float:
+    """Value of white in what is scored."""
+    # Rounded values stay whole numbers: divided by 255 inside a compiled program, equal pictures
+    # would differ by rounding errors.
+    return 255.0 if protocol.rounding else 1.0
+
+
 def _prepare(protocol: Protocol, image: jax.Array) -> jax.Array:
-    image = jnp.clip(image, 0, 1)
+    white = _white(protocol)
+    image = jnp.clip(image, 0, 1) * white
     if protocol.rounding:
-        image = jnp.round(image * 255) / 255
+        image = jnp.round(image)
     if protocol.channels == "y":
-        red, green, blue = jnp.moveaxis(image, -1, 0)
-        image = ((65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255)[..., None]
+        red, green, blue = jnp.moveaxis(image / white, -1, 0)
+        luma = 65.481 * red + 128.553 * green + 24.966 * blue + 16
+        image = (luma * (white / 255))[..., None]
     if protocol.border:
         inner = slice(protocol.border, -protocol.border)
         image = image[..., inner, inner, :]

@@ -1,0 +1,12 @@
+from .comparing import side_by_side as side_by_side
+from .jobs import Result as Result
+from .jobs import restore_files as restore_files
+from .jobs import restore_picture as restore_picture
+from .loading import load as load
+from .planning import Job as Job
+from .planning import plan as plan
+from .restorer import Restorer as Restorer
+from .strips import restore_rows as restore_rows
+from .strips import restore_sharded as restore_sharded
+from .strips import restore_whole as restore_whole
+from .strips import summarise_picture as summarise_picture

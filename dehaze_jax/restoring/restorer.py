@@ -1,0 +1,105 @@
+"""The function that users hold: NumPy picture in, NumPy picture out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from dehaze_jax.arrays import Tree
+from dehaze_jax.errors import InputError
+from dehaze_jax.methods.config import RestoreOptions
+from dehaze_jax.methods.protocol import Method
+from dehaze_jax.restoring import strips
+
+_TYPES = ("uint8", "uint16", "float16", "float32", "float64")
+_TOLERANCE = 1e-3  # resampling leaves float pictures a little outside [0, 1]
+
+
+class Restorer:
+    """Restores pictures with a trained method.
+
+    Attributes:
+        method: what restores.
+        options: solver and steps.
+        config: configuration of the method, where it was loaded from disk.
+        card: how the weights were made, where they were loaded from disk.
+
+    Args:
+        method: what restores.
+        variables: its trained variables.
+        options: solver and steps.
+        strip_pixels: with one device, pixels that are worked on at once; bounds the memory.
+        devices: several devices share the rows of every picture; default is the first device.
+        config: see above.
+        card: see above.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        variables: Tree,
+        options: RestoreOptions | None = None,
+        *,
+        strip_pixels: int = strips.STRIP_PIXELS,
+        devices: Sequence[strips.Device] = (),
+        config: Any = None,
+        card: Any = None,
+    ):
+        if strip_pixels < 1:
+            raise InputError("strip_pixels", f"must be at least 1, not {strip_pixels}")
+        self.method = method
+        self.options = options or RestoreOptions()
+        self.config = config
+        self.card = card
+        self._strip_pixels = strip_pixels
+        self._devices = list(devices) or jax.local_devices()[:1]
+        self._variables = jax.device_put(variables, self._devices[0])
+
+    def __call__(self, image: np.ndarray, *, progress: strips.Progress | None = None) -> np.ndarray:
+        """Restores one picture.
+
+        Args:
+            image: `[h, w, 3]` RGB or `[h, w]` grey, sRGB-encoded; uint8 or uint16 in full range, or
+                float16, float32 or float64 in [0, 1]. Arithmetic is float32.
+            progress: called with rows done and rows in all.
+
+        Returns:
+            The restored picture, of the same shape and type.
+
+        Raises:
+            InputError: the picture has another shape or type, is empty, holds values that are not
+                finite or outside [0, 1], or the model returned values that are not finite.
+        """
+        image = np.asarray(image)
+        _check(image)
+        if len(self._devices) > 1:
+            return strips.restore_sharded(
+                self.method, self._variables, image, self.options, devices=self._devices
+            )
+        context = strips.summarise_picture(
+            self.method, self._variables, image, self.options, device=self._devices[0]
+        )
+        return strips.restore_rows(
+            self.method,
+            self._variables,
+            context,
+            image,
+            strip_pixels=self._strip_pixels,
+            progress=progress,
+        )
+
+
+def _check(image: np.ndarray) -> None:
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] != 3):
+        raise InputError("picture", f"shape must be [h, w, 3] or [h, w], not {image.shape}")
+    if image.dtype.name not in _TYPES:
+        raise InputError("picture", f"type must be one of {', '.join(_TYPES)}, not {image.dtype}")
+    if image.size == 0:
+        raise InputError("picture", f"has no pixels: shape {image.shape}")
+    if image.dtype.kind == "f":
+        low, high = float(image.min()), float(image.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError("picture", "holds values that are not finite")
+        if low < -_TOLERANCE or high > 1 + _TOLERANCE:
+            raise InputError("picture", f"float values must lie in [0, 1], not [{low:g}, {high:g}]")

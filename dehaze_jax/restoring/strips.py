@@ -1,0 +1,240 @@
+"""Restoring with a method's `summarise` and `render`: whole, in strips of rows, over devices.
+
+`restore_whole` works on JAX arrays and is differentiable. The others take and return a NumPy
+picture `[h, w, 3]` or `[h, w]`: integers use their full range, floats lie in [0, 1]. Pixels cross
+to the device in the type they have, and are converted and rounded there.
+"""
+
+import collections
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float, Num, Shaped
+
+from dehaze_jax.arrays import Image, Params, Tree
+from dehaze_jax.errors import InputError
+from dehaze_jax.methods.config import RestoreOptions
+from dehaze_jax.methods.protocol import Method, Rows
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the rows done so far and the rows of the picture."""
+
+Device: TypeAlias = Any
+"""A `jax.Device`, which type checkers do not take for a type."""
+
+Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
+
+STRIP_PIXELS = 2**17
+"""Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
+
+_IN_FLIGHT = 3
+_LUMA = (0.299, 0.587, 0.114)  # BT.601, what a decoder makes grey with
+
+
+def restore_whole(
+    method: Method, variables: Params, hazy: Image, options: RestoreOptions | None = None
+) -> Image:
+    """Restores whole pictures in one piece; may be jitted and differentiated.
+
+    Args:
+        method: what restores.
+        variables: its trained variables.
+        hazy: `[*batch, h, w, 3]` in [0, 1].
+        options: solver and steps.
+
+    Returns:
+        Restored pictures in [0, 1].
+    """
+    context = method.summarise(variables, hazy, options or RestoreOptions())
+    return jnp.clip(_render_rows(method, variables, context, hazy, hazy.shape[-3]), 0, 1)
+
+
+def summarise_picture(
+    method: Method,
+    variables: Params,
+    picture: Pixels,
+    options: RestoreOptions | None = None,
+    *,
+    device: Device | None = None,
+) -> Tree:
+    """All that is global in a picture; small. `device` is the one that holds `variables`."""
+    unit = _to_unit(jax.device_put(_narrow(picture), device))
+    return method.summarise(variables, unit, options or RestoreOptions())
+
+
+def restore_rows(
+    method: Method,
+    variables: Params,
+    context: Tree,
+    picture: Pixels,
+    *,
+    strip_pixels: int = STRIP_PIXELS,
+    progress: Progress | None = None,
+) -> Pixels:
+    """Restores a picture strip by strip of full rows.
+
+    Every strip has the same shape, and pictures of many sizes share it (`strip_shape`), so that few
+    programs are compiled. Some strips are under way at any time, so that copies and
+    computation overlap; nothing of the size of the picture is held but its input and output.
+
+    Args:
+        method: what restores.
+        variables: its trained variables.
+        context: what `summarise_picture` returned for this picture.
+        picture: pixels of any size from 1 x 1.
+        strip_pixels: about as many pixels are on the device at once.
+        progress: called after each strip.
+
+    Returns:
+        The restored picture, of the same shape and type.
+
+    Raises:
+        InputError: a restored value is not finite.
+    """
+    height, width = picture.shape[:2]
+    rows, columns = strip_shape(height, width, strip_pixels)
+    restored = np.empty_like(picture)
+    under_way: collections.deque = collections.deque()
+
+    def collect() -> None:
+        start, (strip, finite) = under_way.popleft()
+        stop = min(start + rows, height)
+        _check_finite(finite)
+        restored[start:stop] = np.asarray(strip)[: stop - start, :width]
+        if progress is not None:
+            progress(stop, height)
+
+    for start in range(0, height, rows):
+        where = Rows(np.int32(start - method.halo), np.int32(height), np.int32(width))
+        pixels = _take(picture, start - method.halo, start + rows + method.halo, columns)
+        under_way.append((start, _render_strip(method, variables, context, _narrow(pixels), where)))
+        if len(under_way) > _IN_FLIGHT:
+            collect()
+    while under_way:
+        collect()
+    return restored
+
+
+def restore_sharded(
+    method: Method,
+    variables: Params,
+    picture: Pixels,
+    options: RestoreOptions | None = None,
+    *,
+    devices: Sequence[Device],
+) -> Pixels:
+    """Restores a picture in one piece with its rows shared between devices.
+
+    The global part is computed on the first device and copied to the others. Rows are added
+    so that they divide, and cut off again; the compiler exchanges the rows of the halo.
+
+    Args:
+        method: what restores.
+        variables: its trained variables.
+        picture: pixels of any size from 1 x 1.
+        options: solver and steps.
+        devices: the devices.
+
+    Returns:
+        The restored picture, of the same shape and type.
+
+    Raises:
+        InputError: a restored value is not finite.
+    """
+    height = picture.shape[0]
+    mesh = Mesh(np.asarray(devices), ("space",))
+    by_rows = NamedSharding(mesh, PartitionSpec("space"))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    first = jax.device_put(variables, devices[0])
+    context = summarise_picture(method, first, picture, options, device=devices[0])
+    variables, context = jax.device_put((variables, context), everywhere)
+    rows = -(-height // len(devices)) * len(devices)
+    padded = _take(picture, 0, rows, picture.shape[1])
+    pixels = jax.device_put(_narrow(padded), by_rows)
+    restored, finite = _render_sharded(
+        method, variables, context, pixels, np.int32(height), by_rows
+    )
+    _check_finite(finite)
+    return np.asarray(restored)[:height].astype(picture.dtype)
+
+
+def strip_shape(height: int, width: int, strip_pixels: int) -> tuple[int, int]:
+    """Rows and columns of the strips of a picture.
+
+    Both are of the form 2^k or 3 * 2^k, so that pictures of all sizes share a few compiled
+    programs; at most a third of a strip is padding.
+    """
+    columns = _round_up(width)
+    most = max(1, strip_pixels // columns)
+    return min(_round_up(height), 1 << (most.bit_length() - 1)), columns
+
+
+def _round_up(size: int) -> int:
+    power = 1 << max(size - 1, 1).bit_length()
+    return power * 3 // 4 if size <= power * 3 // 4 else power
+
+
+def _take(picture: np.ndarray, start: int, stop: int, columns: int) -> np.ndarray:
+    """Rows `[start, stop)` and the first `columns` columns; beyond the picture its edge repeats."""
+    height, width = picture.shape[:2]
+    if start >= 0 and stop <= height and columns == width:
+        return picture[start:stop]
+    inside = picture[np.clip(np.arange(start, stop), 0, height - 1)]
+    around = [(0, 0), (0, columns - width)] + [(0, 0)] * (picture.ndim - 2)
+    return np.pad(inside, around, mode="edge")
+
+
+def _narrow(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
+
+
+@jax.jit
+def _to_unit(pixels: Num[Array, "h w *c"]) -> Float[Array, "h w 3"]:
+    image = pixels.astype(jnp.float32)
+    if jnp.issubdtype(pixels.dtype, jnp.integer):
+        image = image / jnp.float32(jnp.iinfo(pixels.dtype).max)
+    return jnp.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
+
+
+def _from_unit(image: Float[Array, "h w 3"], like: Num[Array, "..."]) -> Num[Array, "h w *c"]:
+    image = jnp.clip(image, 0, 1)
+    if like.ndim == 2:
+        image = image @ jnp.asarray(_LUMA, image.dtype)
+    if jnp.issubdtype(like.dtype, jnp.integer):
+        image = jnp.round(image * jnp.float32(jnp.iinfo(like.dtype).max))
+    return image.astype(like.dtype)
+
+
+def _render_rows(method, variables, context, rows: Image, height) -> Image:
+    """Renders rows that begin at the top of the picture; adds the halo, removes it."""
+    halo = method.halo
+    around = [(0, 0)] * (rows.ndim - 3) + [(halo, halo), (0, 0), (0, 0)]
+    where = Rows(jnp.int32(-halo), jnp.asarray(height, jnp.int32), rows.shape[-2])
+    restored = method.render(variables, context, jnp.pad(rows, around, mode="edge"), where)
+    return restored[..., halo : restored.shape[-3] - halo, :, :]
+
+
+@functools.partial(jax.jit, static_argnames="method")
+def _render_strip(
+    method: Method, variables: Params, context: Tree, pixels: Num[Array, "h w *c"], where: Rows
+) -> tuple[Num[Array, "rows w *c"], Bool[Array, ""]]:
+    restored = method.render(variables, context, _to_unit(pixels), where)
+    restored = restored[method.halo : restored.shape[0] - method.halo]
+    return _from_unit(restored, pixels), jnp.isfinite(restored).all()
+
+
+@functools.partial(jax.jit, static_argnames=("method", "by_rows"))
+def _render_sharded(method, variables, context, pixels, height, by_rows):
+    restored = _render_rows(method, variables, context, _to_unit(pixels), height)
+    pixels = jax.lax.with_sharding_constraint(_from_unit(restored, pixels), by_rows)
+    return pixels, jnp.isfinite(restored).all()
+
+
+def _check_finite(finite) -> None:
+    if not bool(finite):
+        raise InputError("picture", "the restored values are not finite")

@@ -1,0 +1,48 @@
+import cv2
+import numpy as np
+import pytest
+
+from dehaze_jax.cli.prepare import main
+from dehaze_jax.data import open_prepared, split_sizes
+from dehaze_jax.errors import InputError
+
+
+@pytest.fixture
+def source(tmp_path):
+    for folder in ("hazy", "clear"):
+        (tmp_path / "source" / folder).mkdir(parents=True)
+        for name in "abcd":
+            pixels = np.random.default_rng(ord(name)).integers(0, 255, (8, 9, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "source" / folder / f"{name}.png"), pixels)
+    return str(tmp_path / "source")
+
+
+def test_pairs_of_the_users_are_prepared(tmp_path, source, capsys):
+    target = str(tmp_path / "p")
+    assert main(["paired_folder", "--to", target, "--from", source]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{target}: 2 train, 1 validation, 1 test\n"
+    assert not err
+    assert open_prepared(target, "train")[0].hazy.shape == (8, 9, 3)
+
+
+def test_options_reach_the_builder(tmp_path):
+    target = str(tmp_path / "p")
+    options = ["--size", "16", "24", "--scenes", "3", "--hazes", "2", "--seed", "5"]
+    assert main(["rendered_haze/landscapes", "--to", target, *options]) == 0
+    assert split_sizes(target) == {"train": 2, "validation": 2, "test": 2}
+    assert open_prepared(target, "test")[0].clear.shape == (16, 24, 3)
+    first = open_prepared(target, "train").fingerprint
+    assert (
+        main(["rendered_haze/landscapes", "--to", target, *options[:-1], "6", "--overwrite"]) == 0
+    )
+    assert open_prepared(target, "train").fingerprint != first
+
+
+def test_bad_input_is_one_error(tmp_path, source):
+    with pytest.raises(InputError, match="mine: no such dataset"):
+        main(["mine", "--to", str(tmp_path / "p")])
+    (tmp_path / "source/hazy/a.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"hazy/a\.png"):
+        main(["paired_folder", "--to", str(tmp_path / "p"), "--from", source])
+    assert not (tmp_path / "p").exists()

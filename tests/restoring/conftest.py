@@ -1,0 +1,71 @@
+"""Methods small enough to follow by hand: a pointwise one, one that reaches two rows."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+
+def _summarise(variables, hazy, options):
+    """Mean colour of the picture, and the number of steps."""
+    return {"mean": hazy.mean(axis=(-3, -2)), "steps": jnp.float32(options.num_steps)}
+
+
+def _pointwise(variables, context, rows, where):
+    """Colours drawn towards the mean, and darker towards the bottom of the picture."""
+    mean = context["mean"][..., None, None, :]
+    position = (where.start + jnp.arange(rows.shape[-3])).astype(jnp.float32)
+    shade = jnp.clip(position / where.height.astype(jnp.float32), 0, 1)[:, None, None]
+    mixed = jnp.broadcast_to(mean, rows.shape) * 0.25 + rows * variables["gain"]
+    return mixed * (1 - 0.1 * jnp.broadcast_to(shade, rows.shape))
+
+
+def _blurred(variables, context, rows, where):
+    """`_pointwise` of the mean of five rows; what the outermost rows hold is not to be used."""
+    padded = jnp.pad(rows, [(0, 0)] * (rows.ndim - 3) + [(2, 2), (0, 0), (0, 0)])
+    count = rows.shape[-3]
+    blurred = sum(padded[..., i : i + count, :, :] for i in range(5)) / 5
+    return _pointwise(variables, context, blurred, where)
+
+
+@pytest.fixture(params=["pointwise", "blurred"])
+def method(request):
+    from dehaze_jax.methods.protocol import Method
+
+    def untrained(*_):
+        raise AssertionError("restoring does not train")
+
+    plain = Method(
+        name="toy",
+        init=untrained,
+        start=untrained,
+        train_step=untrained,
+        summarise=_summarise,
+        render=_pointwise,
+    )
+    if request.param == "pointwise":
+        return plain
+    return dataclasses.replace(plain, render=_blurred, halo=2)
+
+
+@pytest.fixture
+def variables():
+    return {"gain": jnp.float32(0.7)}
+
+
+@pytest.fixture
+def twin(method):
+    """The same restoration of a whole [h, w, 3] float picture in NumPy float64."""
+
+    def restore(image):
+        image = image.astype(np.float64)
+        height = len(image)
+        mean = image.mean(axis=(0, 1))
+        if method.halo:
+            padded = np.pad(image, [(2, 2), (0, 0), (0, 0)], mode="edge")
+            image = np.mean([padded[i : i + height] for i in range(5)], axis=0)
+        shade = (np.arange(height) / height)[:, None, None]
+        return np.clip((mean * 0.25 + image * 0.7) * (1 - 0.1 * shade), 0, 1)
+
+    return restore

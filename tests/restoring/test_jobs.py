@@ -1,0 +1,119 @@
+import dataclasses
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from dehaze_jax import image
+from dehaze_jax.errors import InputError
+from dehaze_jax.restoring import Job, plan, restore_files, restore_picture
+
+
+def halve(pixels, *, progress=None):
+    """Keeps shape and type, like a Restorer."""
+    if progress is not None:
+        progress(len(pixels), len(pixels))
+    return (pixels / 2).astype(pixels.dtype)
+
+
+@pytest.fixture
+def colours():
+    return np.random.default_rng(0).integers(0, 256, (7, 9, 3), np.uint8)
+
+
+def only_file(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_alpha_profile_and_depth_are_kept(tmp_path, colours):
+    deep = colours.astype(np.uint16) * 257
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = image.Picture(deep, alpha=deep[..., 0], icc=profile)
+    image.write(tmp_path / "in.png", picture)
+    (result,) = restore_files(plan([tmp_path / "in.png"], tmp_path / "out.png"), halve)
+    assert result.error is None
+    assert result.size == (7, 9)
+    restored = image.read(tmp_path / "out.png")
+    np.testing.assert_array_equal(restored.pixels, deep // 2)
+    np.testing.assert_array_equal(restored.alpha, deep[..., 0])
+    assert restored.icc == profile
+
+
+def test_grey_stays_grey(colours):
+    grey = np.repeat(colours[..., :1], 3, axis=-1)
+    shapes = []
+
+    def restorer(pixels, *, progress=None):
+        shapes.append(pixels.shape)
+        return halve(pixels)
+
+    restored = restore_picture(image.Picture(grey, grey=True), restorer)
+    assert shapes == [(7, 9)]
+    assert restored.grey
+    np.testing.assert_array_equal(restored.pixels, grey // 2)
+
+
+def test_a_comparison_shows_both(tmp_path, colours):
+    image.write(tmp_path / "in.png", np.full((8, 10, 3), 200, np.uint8))
+    jobs = plan([tmp_path / "in.png"], tmp_path / "out.png", compare=True)
+    (result,) = restore_files(jobs, halve)
+    assert result.error is None
+    row = image.read(tmp_path / "out_compare.jpg").pixels.astype(int)
+    np.testing.assert_allclose(row[:, :8], 200, atol=4)
+    np.testing.assert_allclose(row[:, -8:], 100, atol=4)
+
+
+def test_a_bad_file_does_not_stop_the_others(tmp_path, colours):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "c.png"):
+        image.write(tmp_path / "in" / name, colours)
+    (tmp_path / "in" / "b.png").write_bytes(b"not a picture")
+    results = list(restore_files(plan([tmp_path / "in"], tmp_path / "out"), halve))
+    assert [result.error is None for result in results] == [True, False, True]
+    assert "b.png" in str(results[1].error)
+    assert sorted(only_file(tmp_path / "out")) == ["a.png", "c.png"]
+
+
+def test_errors_of_the_restorer_get_the_name_of_the_file(tmp_path, colours):
+    def fails(pixels, *, progress=None):
+        raise InputError("picture", "the restored values are not finite")
+
+    image.write(tmp_path / "in.png", colours)
+    (result,) = restore_files(plan([tmp_path / "in.png"], tmp_path / "out.png"), fails)
+    assert str(result.error) == f"{tmp_path / 'in.png'}: the restored values are not finite"
+    assert only_file(tmp_path) == ["in.png"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, colours, monkeypatch):
+    image.write(tmp_path / "in.png", colours)
+    (tmp_path / "out.png").write_bytes(b"an earlier result")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    (result,) = restore_files(plan([tmp_path / "in.png"], tmp_path / "out.png"), halve)
+    assert "out.png: cannot be written: No space left on device" in str(result.error)
+    assert sorted(only_file(tmp_path)) == ["in.png", "out.png"]
+    assert (tmp_path / "out.png").read_bytes() == b"an earlier result"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, colours):
+    image.write(tmp_path / "in.png", colours)
+    (tmp_path / "taken").write_bytes(b"")
+    (job,) = plan([tmp_path / "in.png"], tmp_path / "out.png")
+    job = dataclasses.replace(job, target=tmp_path / "taken" / "below" / "out.png")
+    (result,) = restore_files([job], halve)
+    assert isinstance(result.error, InputError)
+    assert "taken" in str(result.error)
+
+
+def test_progress_counts_rows(tmp_path, colours):
+    image.write(tmp_path / "in.png", colours)
+    seen = []
+    jobs = [Job(tmp_path / "in.png", tmp_path / "out.png")]
+    list(restore_files(jobs, halve, progress=lambda *now: seen.append(now)))
+    assert seen == [(7, 7)]
