@@ -1,0 +1,84 @@
+"""Scores a finished run on test splits and makes it the weights that ship under a name.
+
+    python experiments/weights/release.py --run runs/dehazeflow --name dehazeflow
+
+Every data set is scored on its own, under all protocols, beside the untouched hazy pictures and the
+dark-channel prior. The scores enter the card; the reports, with pictures, stay in `--reports`. The
+test splits are looked at here and nowhere else.
+"""
+
+import dataclasses
+import pathlib
+import platform
+
+import jax
+import tyro
+from rich.console import Console
+
+import dehaze_jax
+from dehaze_jax import data, evaluation, storage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Release:
+    """Score a finished run and make it weights that ship."""
+
+    run: pathlib.Path
+    """Run directory; or a weights folder, to score it again."""
+    name: str = "dehazeflow"
+    """Name of the weights."""
+    prepared: pathlib.Path = pathlib.Path("prepared")
+    """Folder of prepared data sets."""
+    reports: pathlib.Path = pathlib.Path("runs/reports")
+    """Folder for the reports."""
+    terms: str = (
+        "Learnt from O-HAZE, I-HAZE, NH-HAZE, NH-HAZE2 and RESIDE SOTS, which are public for "
+        "research and state no licence: use these weights for research. The Apache-2.0 licence of "
+        "the package covers its code."
+    )
+    """What the card says of the training data's terms."""
+
+
+def main(options: Release) -> None:
+    """Writes `dehaze_jax/weights/<name>`."""
+    weights = storage.find_weights(options.run)
+    restorer = dehaze_jax.load(options.run)
+    scores, sets = {}, {}
+    options.reports.mkdir(parents=True, exist_ok=True)
+    for folder in sorted(path for path in options.prepared.iterdir() if path.is_dir()):
+        pairs = data.open_prepared(folder, "test")
+        report = evaluation.evaluate(
+            pairs,
+            {options.name: restorer},
+            output=options.reports / folder.name,
+            dataset=f"{folder.name}, test split",
+        )
+        Console(width=140).print(evaluation.as_table(report))
+        sets[folder.name] = {**data.split_sizes(folder), "fingerprint": pairs.fingerprint}
+        scores[folder.name] = {
+            method: {
+                f"{protocol}/{score}": round(value["mean"], 4)
+                for protocol, values in by_protocol.items()
+                for score, value in values.items()
+            }
+            for method, by_protocol in report.summary().items()
+        }
+    card = {
+        "data": sets,
+        "recipe": weights.card.get("recipe", {}),
+        "scores": scores,
+        "scored with": {
+            "command": f"python experiments/weights/release.py --run {options.run}",
+            "split": "test",
+            "solver": "rk4, 4 steps",
+            "jax": jax.__version__,
+            "machine": f"{platform.machine()}, {jax.devices()[0].device_kind}",
+        },
+        "terms": options.terms,
+    }
+    target = pathlib.Path(dehaze_jax.__file__).parent / "weights" / options.name
+    storage.save_weights(target, weights.variables, weights.config, card)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Release))
