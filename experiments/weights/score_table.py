@@ -1,0 +1,49 @@
+"""The scores of weights that ship, from their card, as the Markdown table of the README.
+
+python experiments/weights/score_table.py [--name dehazeflow] [--protocol rgb-full]
+
+Every line is one data set, under one protocol, on the pictures that training has not seen.
+"""
+
+import dataclasses
+import sys
+
+import tyro
+
+from dehaze_jax import storage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Print the scores of weights that ship as Markdown."""
+
+    name: str = "dehazeflow"
+    """Name of the weights."""
+    protocol: str = "rgb-full"
+    """Id of the protocol."""
+
+
+def main(options: Options) -> None:
+    """Prints the table: PSNR dB / SSIM / CIEDE2000, as far as the protocol has them."""
+    card = storage.find_weights(options.name).card
+    methods = list(next(iter(card["scores"].values())))
+    lines = [
+        f"| test split (pictures) | {' | '.join(methods)} |",
+        f"| --- |{' --- |' * len(methods)}",
+    ]
+    for name, by_method in card["scores"].items():
+        cells = []
+        for method in methods:
+            values = {
+                score.removeprefix(f"{options.protocol}/"): value
+                for score, value in by_method[method].items()
+                if score.startswith(f"{options.protocol}/")
+            }
+            digits = {"psnr": 2, "ssim": 3, "ciede2000": 1}
+            cells.append(" / ".join(f"{values[k]:.{d}f}" for k, d in digits.items() if k in values))
+        lines.append(f"| {name} ({card['data'][name]['test']}) | {' | '.join(cells)} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
