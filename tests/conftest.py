@@ -27,6 +27,13 @@ def key():
     return jax.random.key(0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _bounded_memory():
+    """Compiled programs of one file are of no use to the next, and take gigabytes in all."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """64-bit arithmetic for one test."""

@@ -13,11 +13,13 @@ def test_the_demo_does_all_it_says(tmp_path):
     result = run_demo(
         DemoConfig(output=str(output), steps=4, scenes=3, width=96), console=Console(quiet=True)
     )
-    for name, report in result.reports.items():
-        assert "trained here" in report.methods, name
-        assert len(report.ids) >= 1
-        assert not report.skipped
-    assert all(page.is_file() for page in result.pages.values())
+    assert {"hazy", "dark-channel", "trained here", "shipped weights"} == set(result.report.methods)
+    assert len(result.report.ids) >= 1
+    assert not result.report.skipped
+    psnr = result.report.summary()["trained here"]["rgb-full"]["psnr"]["mean"]
+    hazy = result.report.summary()["hazy"]["rgb-full"]["psnr"]["mean"]
+    assert result.gain_over("hazy") == psnr - hazy
+    assert result.page.is_file()
     assert [read(picture).pixels.shape[1] for picture in result.pictures[:2]] == [96, 96]
     assert result.pictures[2].is_file()
     record = RunDirectory(output / "run").path / "run.json"
@@ -29,3 +31,8 @@ def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="no earlier demo"):
         run_demo(DemoConfig(output=str(tmp_path)), console=Console(quiet=True))
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_picture_without_pixels_is_refused_at_once():
+    with pytest.raises(InputError, match="width: must be at least 2, not 1"):
+        DemoConfig(width=1)

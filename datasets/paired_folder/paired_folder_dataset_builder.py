@@ -141,6 +141,9 @@ def _is_deep(path: pathlib.Path) -> bool:
     """Whether a file may hold more than 8 bits a channel."""
     suffix = path.suffix.lower()
     if suffix == ".png":
-        with path.open("rb") as file:
-            return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH:] == b"\x10"
+        try:
+            with path.open("rb") as file:
+                return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH:] == b"\x10"
+        except OSError as error:
+            raise InputError(path, f"cannot be read: {error.strerror or error}") from error
     return suffix in (".tif", ".tiff") and read(path).pixels.dtype != np.uint8

@@ -7,6 +7,8 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from dehaze_jax.cli.parsing import parse
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
@@ -43,7 +45,7 @@ class Evaluate:
 
 def main(args: list[str]) -> int:
     """Runs the command; 0 only if every pair was scored."""
-    options = tyro.cli(
+    options = parse(
         Evaluate,
         args=args,
         prog="dehaze-jax evaluate",
@@ -55,7 +57,7 @@ def main(args: list[str]) -> int:
 
     pairs, name = _open(options)
     restorer = load(options.weights, solver=options.solver, steps=options.steps)
-    model = pathlib.Path(options.weights).name
+    model = pathlib.Path(options.weights).resolve().name
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task("pairs", total=None)
@@ -96,7 +98,7 @@ def _open(options: Evaluate):
     if folders == (options.data is not None) or (options.hazy is None) != (options.clear is None):
         raise InputError("evaluate", "needs either --hazy and --clear, or --data")
     if options.data is not None:
-        name = f"{options.data.name} ({options.split})"
+        name = f"{options.data.resolve().name} ({options.split})"
         return open_prepared(options.data, options.split), options.name or name
     assert options.hazy is not None
     assert options.clear is not None

@@ -58,6 +58,10 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         errors.print(f"dehaze-jax: error: {error}")
         return 1
+    except OSError as error:  # where no command knew better: a full disk, a path that is too long
+        subject = error.filename or name
+        errors.print(f"dehaze-jax: error: {subject}: {error.strerror or error}")
+        return 1
     except KeyboardInterrupt:
         return 130
     except SystemExit as leaving:  # the argument parser, after --help or a bad option

@@ -7,6 +7,8 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from dehaze_jax.cli.parsing import parse
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepare:
@@ -41,7 +43,7 @@ class Prepare:
 
 def main(args: list[str]) -> int:
     """Runs the command; 0 only if the dataset was written."""
-    options = tyro.cli(
+    options = parse(
         Prepare, args=args, prog="dehaze-jax prepare", config=(tyro.conf.FlagCreatePairsOff,)
     )
     from dehaze_jax import data

@@ -7,6 +7,8 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from dehaze_jax.cli.parsing import parse
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Render:
@@ -34,7 +36,7 @@ class Render:
 
 def main(args: list[str]) -> int:
     """Runs the command; 0 only if every picture was rendered."""
-    options = tyro.cli(
+    options = parse(
         Render, args=args, prog="dehaze-jax render", config=(tyro.conf.FlagCreatePairsOff,)
     )
     from dehaze_jax.data.hazing import render_files

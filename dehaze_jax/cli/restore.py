@@ -7,6 +7,8 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from dehaze_jax.cli.parsing import parse
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Restore:
@@ -33,14 +35,14 @@ class Restore:
 
 def main(args: list[str]) -> int:
     """Runs the command; 0 only if every picture was restored."""
-    options = tyro.cli(
+    options = parse(
         Restore,
         args=args,
         prog="dehaze-jax restore",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     from dehaze_jax.errors import InputError
-    from dehaze_jax.flow.solvers import SOLVERS, evaluations
+    from dehaze_jax.flow.solvers import SOLVERS, coefficients
     from dehaze_jax.restoring.jobs import restore_files
     from dehaze_jax.restoring.loading import load
     from dehaze_jax.restoring.planning import plan
@@ -50,7 +52,7 @@ def main(args: list[str]) -> int:
     *inputs, output = options.paths
     jobs = plan(inputs, output, recursive=options.recursive, compare=options.compare)
     restorer = load(options.weights, solver=options.solver, steps=options.steps)
-    nfe = evaluations(SOLVERS[options.solver], options.steps)
+    nfe = options.steps * len(coefficients(SOLVERS[options.solver]).times)
 
     out = Console(soft_wrap=True, highlight=False, markup=False)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)

@@ -5,7 +5,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
-import tyro
+from dehaze_jax.cli.parsing import parse
 
 if TYPE_CHECKING:
     from dehaze_jax.training.config import TrainConfig
@@ -30,7 +30,7 @@ def main(args: list[str]) -> int:
     if args[0].startswith("-"):
         raise InputError("train", f"the configuration file comes first, not {args[0]}")
     default = read_config(args[0])
-    config = tyro.cli(
+    config = parse(
         type(default),
         default=default,
         args=args[1:],

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import sys
@@ -100,7 +101,8 @@ def prepare(
         `to`.
 
     Raises:
-        InputError: unknown name, source missing or damaged, `to` in the way or not writable.
+        InputError: unknown name, a number out of range, source missing or damaged, `to` in the
+            way or not writable.
     """
     if name == "rendered_haze":
         name = "rendered_haze/folder" if source is not None else "rendered_haze/photographs"
@@ -113,6 +115,8 @@ def prepare(
         raise InputError(name, "takes no pictures of yours")
     if min(*size, scenes, hazes) < 1:
         raise InputError(name, "size, scenes and hazes must be at least 1")
+    if seed < 0:
+        raise InputError("seed", f"{seed} is below zero")
     target = pathlib.Path(to)
     _check_target(target, overwrite=overwrite)
     module = load_builder(entry.folder)
@@ -183,6 +187,12 @@ def _workshop(target: pathlib.Path) -> Iterator[pathlib.Path]:
     except OSError as error:
         reason = f"cannot be written: {error.strerror or error}"
         raise InputError(target, reason) from error
+    except RuntimeError as error:
+        # How the writer of array records tells of a full disk.
+        told = re.search(r"\w+\(\) failed: ([^;]+)", str(error))
+        if told is None:
+            raise
+        raise InputError(target, f"cannot be written: {told[1]}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 
+from dehaze_jax.errors import InputError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Prepared datasets and the batches made of them.
 
     Raises:
-        ValueError: a value out of range; the message names the field.
+        InputError: a value out of range; names the field.
     """
 
     train: tuple[str, ...] = ()
@@ -37,15 +39,16 @@ class DataConfig:
 
     def __post_init__(self):
         low, high = self.crop_scale
-        checks = {
-            "batch_size must be at least 1": self.batch_size >= 1,
-            "crop_size must be at least 1": self.crop_size >= 1,
-            "crop_scale must be two numbers with 0 < low <= high <= 1": 0 < low <= high <= 1,
-            "workers must not be negative": self.workers >= 0,
-            "weights must be positive": all(weight > 0 for weight in self.weights),
-            "weights must be empty or one for each folder of train": len(self.weights)
-            in (0, len(self.train)),
+        rules = {
+            "batch_size": (self.batch_size >= 1, "must be at least 1"),
+            "crop_size": (self.crop_size >= 1, "must be at least 1"),
+            "crop_scale": (0 < low <= high <= 1, "must be two numbers, 0 < low <= high <= 1"),
+            "workers": (self.workers >= 0, "must not be negative"),
+            "weights": (
+                len(self.weights) in (0, len(self.train)) and all(w > 0 for w in self.weights),
+                "must be empty, or one positive number for each folder of train",
+            ),
         }
-        for rule, holds in checks.items():
+        for field, (holds, rule) in rules.items():
             if not holds:
-                raise ValueError(f"DataConfig.{rule}")
+                raise InputError(f"DataConfig.{field}", f"{getattr(self, field)!r} {rule}")

@@ -1,6 +1,7 @@
 """Haze onto pictures and files of pictures."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ from dehaze_jax.image.ranges import from_float, to_float
 
 _FIELD = 256
 """Side in pixels at which density is drawn; its finest patches are 16 of them wide."""
+
+_LARGEST_SPREAD = 5
+"""Of the logarithm of the density: beyond, nearly all haze is in a few pixels."""
 
 
 def density(seed: int, height: int, width: int, *, strength: float) -> np.ndarray:
@@ -67,19 +71,22 @@ def add_haze(
             point has depth 1.
         beta: scattering coefficient per unit of depth, not negative.
         airlight: colour of the haze, R G B in [0, 1].
-        non_homogeneous: standard deviation of the logarithm of the density over the picture.
+        non_homogeneous: standard deviation of the logarithm of the density over the picture, at
+            most 5.
         seed: of the plausible depth and of the density.
 
     Raises:
         InputError: a parameter out of range, or a depth of another size than the picture or below
             zero.
     """
-    if not beta >= 0:
-        raise InputError("beta", f"{beta} is below zero")
+    if not 0 <= beta < math.inf:
+        raise InputError("beta", f"{beta} is not a number from zero up")
     if len(airlight) != 3 or not all(0 <= channel <= 1 for channel in airlight):
         raise InputError("airlight", "must be three numbers in [0, 1]")
-    if not non_homogeneous >= 0:
-        raise InputError("non-homogeneous", f"{non_homogeneous} is below zero")
+    if not 0 <= non_homogeneous <= _LARGEST_SPREAD:
+        raise InputError("non-homogeneous", f"{non_homogeneous} is not in 0 to {_LARGEST_SPREAD}")
+    if seed < 0:
+        raise InputError("seed", f"{seed} is below zero")
     clear = to_float(picture.pixels)
     height, width = clear.shape[:2]
     if depth is None:

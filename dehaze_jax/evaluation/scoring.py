@@ -60,19 +60,26 @@ def evaluate(
         progress: called with pairs done and pairs in all.
 
     Raises:
-        InputError: an unknown protocol, a restorer with a baseline's name, an output folder that
-            cannot be written, or no pair that could be scored.
+        InputError: no or an unknown protocol, a restorer with a baseline's name, a limit below 1,
+            an output folder that cannot be written or has a `pictures/` of other origin, or no
+            pair that could be scored.
     """
     protocols = tuple(protocols)
     for name in protocols:
         if name not in PROTOCOLS:
             raise InputError(name, f"no such protocol; there are {', '.join(PROTOCOLS)}")
+    if not protocols:
+        raise InputError("protocols", "at least one is needed")
     for name in restorers:
         if name in BASELINES:
             raise InputError(name, "is the name of a baseline")
+    if limit is not None and limit < 1:
+        raise InputError("limit", f"must be at least 1, not {limit}")
     count = len(pairs) if limit is None else min(limit, len(pairs))
     methods = {**BASELINES, **restorers}
     output = pathlib.Path(output)
+    if (output / _PICTURES).exists() and not (output / "summary.json").is_file():
+        raise InputError(output / _PICTURES, "belongs to no earlier report, so it is not replaced")
     rows: list[Row] = []
     skipped: list[InputError] = []
     pictures: dict[str, dict[str, str]] = {}
@@ -85,6 +92,8 @@ def evaluate(
         for index in range(count):
             try:
                 example = pairs[index]
+                if example.id in pictures:
+                    raise InputError(example.id, "this id stands twice in the dataset")
                 scored, restored = _score(example, methods, protocols)
             except InputError as error:
                 skipped.append(error)
@@ -111,12 +120,13 @@ def evaluate(
             about=about or {},
         )
         page = render_page(report, pictures, full_pictures=full_pictures)
-        with as_input_error(output, "cannot be written"):
+        write_atomically(partial / "scores.csv", as_csv(report).encode())
+        write_json(partial / "summary.json", as_record(report))
+        write_atomically(partial / "index.html", page.encode())
+        with as_input_error(output, "cannot be written"):  # from here on nothing needs space
             shutil.rmtree(output / _PICTURES, ignore_errors=True)
-            (partial / _PICTURES).rename(output / _PICTURES)
-        write_atomically(output / "scores.csv", as_csv(report).encode())
-        write_json(output / "summary.json", as_record(report))
-        write_atomically(output / "index.html", page.encode())
+            for part in partial.iterdir():
+                os.replace(part, output / part.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if made and not any(output.iterdir()):

@@ -8,16 +8,16 @@ from dehaze_jax.metrics.protocols import PROTOCOLS
 
 
 def as_table(report: Report) -> Table:
-    """One line per method, one column per protocol and score."""
+    """One column per method, one line per protocol and score: it fits into 80 columns."""
     table = Table(title=f"{report.dataset}, mean of {len(report.ids)} pictures")
-    table.add_column("method")
-    columns = [(name, score) for name in report.protocols for score in PROTOCOLS[name].scores]
-    for name, score in columns:
-        table.add_column(f"{name}\n{TITLES[score]}", justify="right")
-    summary = report.summary()
+    table.add_column("protocol", no_wrap=True)
+    table.add_column("score", no_wrap=True)
     for method in report.methods:
-        means = (
-            f"{summary[method][name][score]['mean']:.{DIGITS[score]}f}" for name, score in columns
-        )
-        table.add_row(method, *means)
+        table.add_column(method, justify="right", overflow="fold")
+    summary = report.summary()
+    for name in report.protocols:
+        for score in PROTOCOLS[name].scores:
+            means = (summary[method][name][score]["mean"] for method in report.methods)
+            cells = (f"{mean:.{DIGITS[score]}f}" for mean in means)
+            table.add_row(name, TITLES[score], *cells)
     return table

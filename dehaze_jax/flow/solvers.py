@@ -51,7 +51,7 @@ SOLVERS: Mapping[str, diffrax.AbstractSolver] = MappingProxyType(
 
 
 class Coefficients(NamedTuple):
-    """An explicit Runge-Kutta method, written out.
+    """The stages of an explicit Runge-Kutta method that make up its step, written out.
 
     Attributes:
         times: of each stage, as a share of the step; the first is 0.
@@ -65,12 +65,17 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(solver: diffrax.AbstractSolver) -> Coefficients:
-    """Coefficients of a solver; diffrax has no tableau for Euler's method."""
+    """Coefficients of a solver; diffrax has no tableau for Euler's method.
+
+    A last stage without weight, which only the error estimate uses, is left out.
+    """
     if isinstance(solver, diffrax.Euler):
         return Coefficients((0.0,), ((),), (1.0,))
     table = solver.tableau  # pyright: ignore[reportAttributeAccessIssue]
-    lower = ((), *(tuple(row.tolist()) for row in table.a_lower))
-    return Coefficients((0.0, *table.c.tolist()), lower, tuple(table.b_sol.tolist()))
+    weights = np.trim_zeros(table.b_sol, "b").tolist()
+    times = (0.0, *table.c.tolist())[: len(weights)]
+    lower = ((), *(tuple(row.tolist()) for row in table.a_lower))[: len(weights)]
+    return Coefficients(times, lower, tuple(weights))
 
 
 def has_error_estimate(solver: diffrax.AbstractSolver) -> bool:
@@ -90,7 +95,8 @@ def evaluations(solver: diffrax.AbstractSolver, steps, *, first_attempts=1):
         steps: attempted steps; a number or an array.
         first_attempts: attempts at the first step.
     """
-    stages = len(coefficients(solver).times)
-    if getattr(getattr(solver, "tableau", None), "fsal", False):
+    table = getattr(solver, "tableau", None)
+    stages = 1 if table is None else len(table.b_sol)
+    if table is not None and table.fsal:
         return steps * (stages - 1) + first_attempts
     return steps * stages

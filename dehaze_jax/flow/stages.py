@@ -31,8 +31,8 @@ def scan_stages(
 ) -> tuple[Tree, Tree]:
     """Solves an ODE with an explicit Runge-Kutta method, stage by stage.
 
-    The state agrees with `integrate` for the same solver and steps. A solver whose last stage is
-    the first of the next step evaluates it twice here.
+    The state agrees with `integrate` for the same solver and steps. The velocity is evaluated once
+    for each of the `coefficients` of a step; steps share no evaluation.
 
     Args:
         velocity: `velocity(t, x, control)` returns the velocity and what is to be recorded.

@@ -198,11 +198,17 @@ def _apply_rows_backward(residuals, cotangents):
     to_left = [tent * (1 - model.fraction) for tent in tents]
     to_right = [tent * model.fraction for tent in tents]
     outer = jnp.stack([c * x for c in cotangents for x in inputs], axis=-1)
-    d_ends = jnp.einsum("...wd,...wk->...dk", jnp.stack([*to_left, *to_right], axis=-1), outer)
+    shares = jnp.stack([*to_left, *to_right], axis=-1)
+    d_ends = jnp.einsum("...wd,...wk->...dk", shares, outer, precision="highest")
     d_sides = d_ends[..., :depth, :], d_ends[..., depth:, :]
     nodes = np.arange(grid_rows.shape[-3])
     d_rows = sum(
-        jnp.einsum("...rdk,rx->...xdk", d_side, jnp.asarray(nodes == end[:, None], d_side.dtype))
+        jnp.einsum(
+            "...rdk,rx->...xdk",
+            d_side,
+            jnp.asarray(nodes == end[:, None], d_side.dtype),
+            precision="highest",
+        )
         for d_side, end in zip(d_sides, Runs.ends(len(nodes)), strict=True)
     )
     return d_rows, d_planes, d_guide, jnp.zeros_like(fraction)

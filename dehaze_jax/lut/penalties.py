@@ -4,7 +4,7 @@ Both are zero for the identity and are averages over the table, so that weights 
 size to another.
 
 Reference: Zeng et al., Learning image-adaptive 3D lookup tables for high performance photo
-enhancement in real-time (TPAMI 2020), equations 6 and 7; there the sums run over the table itself,
+enhancement in real-time (TPAMI 2020); there the sums run over the table itself,
 here over its difference from the identity, so that leaving colours alone costs nothing.
 """
 

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal, TypeAlias
 
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 
 MethodConfig: TypeAlias = DehazeFlowConfig
@@ -11,7 +12,11 @@ MethodConfig: TypeAlias = DehazeFlowConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """AdamW with warm-up, a schedule, clipping and an exponential moving average."""
+    """AdamW with warm-up, a schedule, clipping and an exponential moving average.
+
+    Raises:
+        InputError: a value out of range; names the field.
+    """
 
     learning_rate: float = 2e-4
     """Peak learning rate."""
@@ -31,6 +36,21 @@ class OptimiserConfig:
     """Gradients are scaled down to this global norm; 0 leaves them alone."""
     ema_decay: float = 0.999
     """Decay d of the averaged parameters, warmed up as min(d, (1 + n) / (10 + n)) at step n."""
+
+    def __post_init__(self):
+        rules = {
+            "learning_rate": (self.learning_rate >= 0, "must not be negative"),
+            "warmup_steps": (self.warmup_steps >= 0, "must not be negative"),
+            "final_fraction": (0 <= self.final_fraction <= 1, "must lie in [0, 1]"),
+            "b1": (0 <= self.b1 < 1, "must lie in [0, 1)"),
+            "b2": (0 <= self.b2 < 1, "must lie in [0, 1)"),
+            "weight_decay": (self.weight_decay >= 0, "must not be negative"),
+            "clip_norm": (self.clip_norm >= 0, "must not be negative"),
+            "ema_decay": (0 <= self.ema_decay < 1, "must lie in [0, 1)"),
+        }
+        for field, (holds, rule) in rules.items():
+            if not holds:
+                raise InputError(f"OptimiserConfig.{field}", f"{getattr(self, field)!r} {rule}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Num, Shaped
 
 from dehaze_jax.arrays import Image, Params, Tree
 from dehaze_jax.errors import InputError
+from dehaze_jax.image.colour import luma
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
 
@@ -33,7 +34,6 @@ STRIP_PIXELS = 2**17
 """Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
 
 _IN_FLIGHT = 3
-_LUMA = (0.299, 0.587, 0.114)  # BT.601, what a decoder makes grey with
 
 
 def restore_whole(
@@ -167,7 +167,7 @@ def strip_shape(height: int, width: int, strip_pixels: int) -> tuple[int, int]:
     """Rows and columns of the strips of a picture.
 
     Both are of the form 2^k or 3 * 2^k, so that pictures of all sizes share a few compiled
-    programs; at most a third of a strip is padding.
+    programs; at most a third of the columns is padding.
     """
     columns = _round_up(width)
     most = max(1, strip_pixels // columns)
@@ -204,7 +204,7 @@ def _to_unit(pixels: Num[Array, "h w *c"]) -> Float[Array, "h w 3"]:
 def _from_unit(image: Float[Array, "h w 3"], like: Num[Array, "..."]) -> Num[Array, "h w *c"]:
     image = jnp.clip(image, 0, 1)
     if like.ndim == 2:
-        image = image @ jnp.asarray(_LUMA, image.dtype)
+        image = luma(image)
     if jnp.issubdtype(like.dtype, jnp.integer):
         image = jnp.round(image * jnp.float32(jnp.iinfo(like.dtype).max))
     return image.astype(like.dtype)

@@ -132,6 +132,8 @@ def find_weights(name_or_path: str | os.PathLike[str]) -> Weights:
     path = pathlib.Path(name_or_path)
     if (path / "checkpoints").is_dir():
         config = read_json(path / _CONFIG)
+        if not isinstance(config, dict) or "method" not in config:
+            raise InputError(path / _CONFIG, "is not the configuration of a run")
         return Weights(load_variables(path), config["method"], {"run": str(path)})
     if not path.is_dir():
         names = ", ".join(released()) or "none"

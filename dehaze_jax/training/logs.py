@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import rich.console
 import rich.progress
-import tensorboardX
 
 from dehaze_jax.storage.runs import RunDirectory
+from dehaze_jax.training.events import EventFile
 
 
 class Clock:
@@ -55,7 +55,7 @@ class Logs:
         self._events = None
         if self.primary:
             # Events past the checkpoint that a killed run left are hidden.
-            self._events = tensorboardX.SummaryWriter(str(run.events), purge_step=first + 1)
+            self._events = EventFile(run.events, first=first + 1)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("training"),
             rich.progress.BarColumn(),
@@ -102,7 +102,7 @@ class Logs:
         line = {**values, **speed}
         self._run.append_metrics({"step": step, **line})
         for name, value in line.items():
-            self._events.add_scalar(name, value, step)
+            self._events.scalar(name, value, step)
         note = "  ".join(
             f"{name} {line[name]:.4g}"
             for name in ("loss", *(n for n in line if "/" in n))
@@ -118,7 +118,7 @@ class Logs:
         """Writes 8-bit pictures `[h, w, 3]` to TensorBoard."""
         if self._events is not None:
             for name, picture in pictures.items():
-                self._events.add_image(f"validation/{name}", picture, step, dataformats="HWC")
+                self._events.picture(f"validation/{name}", picture, step)
 
     def flush(self) -> None:
         """Puts TensorBoard events on disk."""

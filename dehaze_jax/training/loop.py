@@ -54,8 +54,9 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     """Trains a method, or goes on with the run that is in `config.workdir`.
 
     The final parameters depend on the config alone: a run that was interrupted at any point and
-    started again ends, on the same devices, with the same bits. SIGINT and SIGTERM stop it between
-    two steps with a checkpoint.
+    started again ends, on the same devices, with the same bits. (Going on with other `steps` moves
+    the end of the learning rate's schedule, so that is another run.) SIGINT and SIGTERM stop it
+    between two steps with a checkpoint.
 
     Args:
         config: everything that the run depends on.
@@ -220,6 +221,14 @@ def _initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:
     name = weights.config.get("name")
     if name != config.method.name:
         raise InputError(source, f"holds weights of {name}, the run trains {config.method.name}")
+    own = config_to_dict(config.method)
+    fields = [
+        field
+        for field, value in weights.config.items()
+        if field != "objective" and value != own.get(field)
+    ]
+    if fields:
+        raise InputError(source, f"was trained with another {', '.join(fields)} than the run has")
     match(weights.variables, shapes, source=source)
     return weights.variables
 

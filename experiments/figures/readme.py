@@ -1,6 +1,6 @@
 """The pictures of the README: hazy, restored and clear, side by side.
 
-    python experiments/figures/readme.py [docs/figures]
+    python experiments/figures/readme.py [--output docs/figures]
 
 The scenes are a procedural landscape and a photograph that scikit-image carries, with haze that
 this package rendered; the weights are those that ship. The photograph belongs to the rendered
@@ -32,8 +32,6 @@ def main(output: str = "docs/figures") -> None:
     }
     for name, (pixels, depth, beta) in scenes.items():
         picture = image.Picture(pixels)
-        if depth is None:
-            depth = data.plausible_depth(0, pixels)
         hazy = data.add_haze(picture, depth, beta=beta, airlight=(0.84, 0.86, 0.88), seed=3)
         panels = {"hazy": hazy.pixels, "restored": restorer(hazy.pixels), "clear": pixels}
         target = pathlib.Path(output) / f"{name}.jpg"

@@ -159,3 +159,12 @@ def test_help_does_not_start_jax():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_an_error_of_the_system_is_one_line(command, capsys):
+    def fails(_):
+        raise OSError(28, "No space left on device", "/disk/file")
+
+    command(fails)
+    assert cli.main(["train"]) == 1
+    assert capsys.readouterr().err == "dehaze-jax: error: /disk/file: No space left on device\n"

@@ -68,14 +68,20 @@ def test_a_stopped_run_ends_with_the_signal_as_exit_code(config, monkeypatch, nu
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data.bath-size", "2"], "--data.bath-size"),
-        (["--steps", "many"], "many"),
+        (["--data.bath-size", "2"], "Unrecognized options: --data.bath-size"),
+        (["--steps", "many"], "Error parsing --steps: invalid literal"),
+        (["--steps"], "--steps"),
+        (["--method.lut-mode", "x"], "--method.lut-mode"),
         (["--steps", "0"], "TrainConfig.steps: 0 must be positive"),
+        (["--data.batch-size", "0"], "DataConfig.batch_size must be at least 1"),
     ],
 )
 def test_bad_options_are_refused(config, trained, capsys, options, said):
     assert cli.main(["train", str(config), *options]) == 2
-    assert said in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("dehaze-jax: error: ")
+    assert said in error
+    assert error.count("\n") == 1
     assert trained == []
 
 

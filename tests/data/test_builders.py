@@ -1,3 +1,6 @@
+import errno
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -38,6 +41,7 @@ def test_progress_counts_every_example(tmp_path, pairs_folder, capfd):
         ("rendered_haze/landscapes", {"source": "x"}, "takes no pictures of yours"),
         ("rendered_haze/landscapes", {"size": (0, 5)}, "must be at least 1"),
         ("rendered_haze/landscapes", {"scenes": 0}, "must be at least 1"),
+        ("rendered_haze/landscapes", {"seed": -1}, "seed: -1 is below zero"),
     ],
 )
 def test_bad_requests_are_refused(tmp_path, name, options, message):
@@ -62,6 +66,38 @@ def test_a_damaged_picture_is_named_and_nothing_stays(tmp_path, pairs_folder):
     damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.raises(InputError, match=r"clear/03\.png"):
         prepare("paired_folder", tmp_path / "p", source=source)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs"]
+
+
+def test_a_picture_without_read_permission_is_named(tmp_path, pairs_folder, monkeypatch):
+    source, opened = pairs_folder(count=3), pathlib.Path.open
+
+    def denied(self, *args, **options):
+        if self.name == "01.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(pathlib.Path, "open", denied)
+    with pytest.raises(InputError, match=r"/01\.png: cannot be read: Permission denied"):
+        prepare("paired_folder", tmp_path / "p", source=source)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, pairs_folder):
+    code = """
+import resource, sys
+from dehaze_jax.data import prepare
+from dehaze_jax.errors import InputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+try:
+    prepare("paired_folder", sys.argv[1], source=sys.argv[2])
+except InputError as error:
+    sys.exit(str(error))
+"""
+    command = [sys.executable, "-c", code, tmp_path / "p", pairs_folder(count=3)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{tmp_path / 'p'}: cannot be written: File too large"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs"]
 
 

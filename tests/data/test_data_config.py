@@ -1,6 +1,7 @@
 import pytest
 
 from dehaze_jax.data import DataConfig
+from dehaze_jax.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -18,5 +19,5 @@ from dehaze_jax.data import DataConfig
 )
 def test_values_out_of_range_are_refused_by_name(wrong):
     field = "weights" if "weights" in wrong else next(iter(wrong))
-    with pytest.raises(ValueError, match=rf"DataConfig\.{field}"):
+    with pytest.raises(InputError, match=rf"DataConfig\.{field}"):
         DataConfig(**wrong)

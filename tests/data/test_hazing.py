@@ -68,11 +68,14 @@ def test_uneven_haze_differs_from_even_haze(clear):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beta": -1.0}, "beta: -1.0 is below zero"),
+        ({"beta": -1.0}, "beta: -1.0 is not a number from zero up"),
         ({"beta": float("nan")}, "beta: nan"),
+        ({"beta": float("inf")}, "beta: inf"),
+        ({"beta": 1.0, "seed": -1}, "seed: -1 is below zero"),
         ({"beta": 1.0, "airlight": (0.5, 0.5)}, "airlight: must be three"),
         ({"beta": 1.0, "airlight": (0.5, 0.5, 1.5)}, "airlight: must be three"),
-        ({"beta": 1.0, "non_homogeneous": -0.1}, "non-homogeneous: -0.1 is below zero"),
+        ({"beta": 1.0, "non_homogeneous": -0.1}, "non-homogeneous: -0.1 is not in 0 to 5"),
+        ({"beta": 1.0, "non_homogeneous": 5.1}, "non-homogeneous: 5.1 is not in"),
         ({"beta": 1.0, "depth": np.ones((5, 7), np.float32)}, "depth: is 7 x 5, the picture 30"),
         ({"beta": 1.0, "depth": -np.ones((20, 30), np.float32)}, "depth: is below zero"),
     ],

@@ -195,3 +195,11 @@ def test_folder_fingerprint_follows_content_not_place(pairs_folder, picture):
     assert fingerprint(first) == fingerprint(second)
     picture(second / "clear/01.png", seed=99)
     assert fingerprint(first) != fingerprint(second)
+
+
+def test_a_file_that_cannot_be_read_does_not_cost_the_fingerprint(pairs_folder):
+    root = pairs_folder(count=2)
+    pairs = pair_folders(root / "hazy", root / "clear")
+    whole = pairs.fingerprint
+    (root / "hazy/01.png").unlink()
+    assert pairs.fingerprint == pairs.fingerprint != whole

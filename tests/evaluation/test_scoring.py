@@ -140,6 +140,26 @@ def test_bad_pairs_are_left_out_and_listed(folders):
     assert len(json.loads((folders / "out" / "summary.json").read_text())["skipped"]) == 2
 
 
+def test_an_id_that_stands_twice_counts_once(folders):
+    pairs = pair_folders(folders / "hazy", folders / "clear")
+
+    class Twice:
+        fingerprint = "none"
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return pairs[0]
+
+        def __iter__(self):
+            return iter([pairs[0], pairs[0]])
+
+    report = evaluate(Twice(), {"undo": undo}, output=folders / "out", dataset="toy")
+    assert report.ids == ("a & b 0",)
+    assert [error.reason for error in report.skipped] == ["this id stands twice in the dataset"]
+
+
 def test_a_restorer_that_fails_costs_the_pair(folders):
     calls = []
 
@@ -154,7 +174,9 @@ def test_a_restorer_that_fails_costs_the_pair(folders):
     assert "a & b 1: model: the restored values are not finite" in str(report.skipped[0])
 
 
-@pytest.mark.parametrize("broken", ["none left", "interrupted", "full disk"])
+@pytest.mark.parametrize(
+    "broken", ["none left", "interrupted", "full disk", "disk full after the pictures"]
+)
 def test_failures_leave_an_earlier_report_alone(folders, monkeypatch, broken):
     run(folders)
     out = folders / "out"
@@ -164,13 +186,18 @@ def test_failures_leave_an_earlier_report_alone(folders, monkeypatch, broken):
         raise {
             "none left": InputError("picture", "bad"),
             "interrupted": KeyboardInterrupt(),
-            "full disk": None,
-        }[broken] or AssertionError
+        }[broken]
 
-    if broken == "full disk":
+    if "full" in broken:
+        pictures = COUNT * 4  # hazy, dark channel, restored, clear
+        left = [0 if broken == "full disk" else pictures]
+        replace = os.replace
 
-        def full(*_):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        def full(*paths):
+            if not left[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left[0] -= 1
+            replace(*paths)
 
         monkeypatch.setattr(os, "replace", full)
         with pytest.raises(InputError, match="No space left"):
@@ -196,12 +223,23 @@ def test_equal_pictures_have_infinite_psnr(folders):
     [
         ({"protocols": ("psnr",)}, "no such protocol"),
         ({"restorers": {"hazy": undo}}, "name of a baseline"),
+        ({"protocols": ()}, "protocols: at least one"),
+        ({"limit": 0}, "limit: must be at least 1, not 0"),
     ],
 )
 def test_refusals(folders, options, reason):
     with pytest.raises(InputError, match=reason):
         run(folders, **options)
     assert not (folders / "out").exists()
+
+
+def test_pictures_of_the_users_are_not_replaced(folders):
+    (folders / "out" / "pictures").mkdir(parents=True)
+    (folders / "out" / "pictures" / "wedding.jpg").touch()
+    with pytest.raises(InputError, match="pictures: belongs to no earlier report"):
+        run(folders)
+    assert os.listdir(folders / "out") == ["pictures"]
+    assert os.listdir(folders / "out" / "pictures") == ["wedding.jpg"]
 
 
 def test_output_folder_must_have_a_parent(folders):

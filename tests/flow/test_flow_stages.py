@@ -1,11 +1,14 @@
 """Recording and replaying stages. That states agree with `integrate` is in test_flow_solve.py."""
 
+import collections
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dehaze_jax import flow
+from dehaze_jax.flow.solvers import coefficients
 
 
 def driver(t, x, _):
@@ -55,3 +58,18 @@ def test_a_driven_solve_is_the_joint_one():
     driven, _ = flow.scan_stages(lambda t, y, u: (u * y, None), y0, records, num_steps=2)
     (_, joint), _ = flow.integrate(lambda t, s, _: (-s[0], s[0] * s[1]), (u0, y0), num_steps=2)
     np.testing.assert_allclose(driven, joint, rtol=1e-14)
+
+
+@pytest.mark.parametrize("solver", flow.SOLVERS)
+def test_only_stages_with_an_effect_are_evaluated(solver):
+    calls = collections.Counter()
+
+    def velocity(t, x, _):
+        jax.debug.callback(lambda: calls.update(["velocity"]))
+        return -x, None
+
+    jax.block_until_ready(flow.scan_stages(velocity, jnp.ones(2), solver=solver, num_steps=2))
+    jax.effects_barrier()
+    table = coefficients(flow.SOLVERS[solver])
+    assert calls["velocity"] == 2 * len(table.times) == 2 * len(table.lower)
+    assert table.weights[-1] != 0

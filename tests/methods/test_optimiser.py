@@ -6,8 +6,28 @@ import numpy as np
 import optax
 import pytest
 
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods import OptimiserConfig
 from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser, start
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", -1.0),
+        ("warmup_steps", -1),
+        ("final_fraction", 1.5),
+        ("b1", 1.0),
+        ("b2", -0.1),
+        ("weight_decay", -1.0),
+        ("clip_norm", -1.0),
+        ("ema_decay", 1.0),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(field, value):
+    with pytest.raises(InputError, match=f"OptimiserConfig.{field}"):
+        OptimiserConfig(**{field: value})
+
 
 PARAMS = {
     "Dense_0": {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.ones(2)},

@@ -51,7 +51,11 @@ def test_several_devices_give_the_same_picture(method, variables, dtype, shape):
     one = Restorer(method, variables)(image)
     four = Restorer(method, variables, devices=jax.devices())(image)
     assert four.dtype == image.dtype
-    np.testing.assert_allclose(four.astype(np.float64), one.astype(np.float64), atol=1e-6)
+    # Integers: a sum in another order may fall on the other side of a half.
+    level = 1 if dtype.startswith("u") else 1e-6
+    difference = np.abs(four.astype(np.float64) - one.astype(np.float64))
+    assert difference.max() <= level
+    assert np.mean(difference > 1e-6) < 0.01
 
 
 def test_options_reach_the_method(method, variables):

@@ -88,7 +88,7 @@ def test_progress_reaches_the_last_row(method, variables):
         variables,
         context,
         image,
-        strip_pixels=160,
+        strip_pixels=12 * 16,
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(16, 40), (32, 40), (40, 40)]

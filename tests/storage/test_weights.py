@@ -128,7 +128,27 @@ def test_a_run_without_checkpoint_is_refused(tmp_path):
         find_weights(tmp_path)
 
 
+def test_a_config_of_something_else_is_refused(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(InputError, match="not the configuration of a run"):
+        find_weights(tmp_path)
+
+
 def test_the_released_weights_load():
     for name in released():
         card = find_weights(name).card
-        assert {"data", "recipe", "scores", "terms"} <= set(card)
+        assert {"data", "recipe", "scores", "scored with", "terms"} <= set(card)
+        for by_method in card["scores"].values():
+            assert {"hazy", "dark-channel", name} == set(by_method)
+            for scores in by_method.values():
+                assert {"rgb-full/psnr", "rgb-ssim256/ssim", "y-full/psnr"} <= set(scores)
+
+
+@pytest.mark.parametrize("real_set", ["o-haze_800", "i-haze_800", "nh-haze_800", "nh-haze2_800"])
+def test_the_released_weights_are_better_than_both_baselines_on_real_haze(real_set):
+    scores = find_weights("dehazeflow").card["scores"][real_set]
+    for baseline in ("hazy", "dark-channel"):
+        assert scores["dehazeflow"]["rgb-full/psnr"] > scores[baseline]["rgb-full/psnr"]
+        assert scores["dehazeflow"]["rgb-full/ssim"] > scores[baseline]["rgb-full/ssim"]
+        assert scores["dehazeflow"]["rgb-full/ciede2000"] < scores[baseline]["rgb-full/ciede2000"]

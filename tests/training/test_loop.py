@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -147,6 +148,23 @@ def test_weights_of_another_model_or_method_are_refused(toy, tmp_path):
     for folder, reason in (("shape", "params/offset is missing"), ("name", "weights of other")):
         with pytest.raises(InputError, match=reason):
             train(make_config(tmp_path / "run", init_from=str(tmp_path / folder)), console=QUIET)
+
+
+def test_weights_of_another_field_are_refused(toy, tmp_path):
+    train(make_config(tmp_path / "a"), console=QUIET)
+    config = make_config(tmp_path / "b", init_from=str(tmp_path / "a"))
+    method = dataclasses.replace(config.method, lut_mode="composed")
+    with pytest.raises(InputError, match="another lut_mode"):
+        train(dataclasses.replace(config, method=method), console=QUIET)
+
+
+def test_a_full_disk_under_the_event_file_ends_the_run(toy, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
+    with pytest.raises(InputError, match="events: cannot be written: No space left on device"):
+        train(make_config(tmp_path), console=QUIET)
 
 
 def test_own_checkpoint_goes_before_given_weights(toy, tmp_path):

@@ -138,7 +138,7 @@ def run_velocity(
     guide = params["guide"]["bias"] + sum(
         weights[channel] * plane for channel, plane in enumerate(planes)
     )
-    purified = apply_rows(rows, planes, guide, jnp.asarray(runs.fraction))
+    purified = apply_rows(rows, planes, guide, jnp.asarray(runs.fraction, planes[0].dtype))
     if config.lut_mode in ("concat", "none"):
         return purified
     if config.lut_mode == "composed":

@@ -1,0 +1,42 @@
+"""Options of a command; what does not fit is one line on standard error, like all bad input."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+T = TypeVar("T")
+
+
+def parse(kind: Callable[..., T], args: Sequence[str], *, prog: str, **options: Any) -> T:
+    """`tyro.cli`, whose boxes of errors become one line.
+
+    Args:
+        kind: the dataclass of the options.
+        args: what follows the command.
+        prog: the command, for messages.
+        **options: of `tyro.cli`.
+
+    Raises:
+        SystemExit: after `--help`, or with code 2 after bad options.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, prog=prog, args=args, **options)
+    except SystemExit as leaving:
+        if leaving.code:
+            sys.stderr.write(f"dehaze-jax: error: {_reason(said.getvalue())}; see {prog} --help\n")
+        raise
+
+
+def _reason(box: str) -> str:
+    """What a box says between its title and its first rule; what follows is help."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip(" │") for line in plain.splitlines()[1:]]
+    parts = re.split(r"(?m)^[─-]+$", "\n".join(lines))
+    return next((" ".join(part.split()) for part in parts if part.strip()), "bad options")

@@ -1,0 +1,61 @@
+import dataclasses
+import io
+import sys
+
+import pytest
+
+from dehaze_jax.cli.parsing import parse
+
+
+@dataclasses.dataclass
+class Options:
+    """What the command does."""
+
+    count: int
+    """How many."""
+
+
+class Terminal(io.StringIO):
+    """A standard output that gets colours and, with UTF-8, boxes."""
+
+    def __init__(self, encoding):
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self):
+        return self._encoding
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (
+            ["--count", "few"],
+            "Error parsing --count: invalid literal for int() with base 10: 'few'",
+        ),
+        (["--count", "2", "--colour", "3"], "Unrecognized options: --colour, 3"),
+        ([], "Missing from run: --count INT How many. (required)"),
+    ],
+)
+def test_bad_options_are_one_line(capsys, monkeypatch, encoding, args, reason):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal(encoding))
+    with pytest.raises(SystemExit) as leaving:
+        parse(Options, args, prog="run")
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err == f"dehaze-jax: error: {reason}; see run --help\n"
+
+
+def test_good_options_and_help_pass(capsys):
+    assert parse(Options, ["--count", "2"], prog="run") == Options(2)
+    with pytest.raises(SystemExit) as leaving:
+        parse(Options, ["--help"], prog="run", description="Counts.")
+    assert not leaving.value.code
+    out, err = capsys.readouterr()
+    assert "Counts." in out
+    assert not err
