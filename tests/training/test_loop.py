@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import rich.console
+from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2
 
 from dehaze_jax.data import DataConfig
@@ -159,10 +160,15 @@ def test_weights_of_another_field_are_refused(toy, tmp_path):
 
 
 def test_a_full_disk_under_the_event_file_ends_the_run(toy, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    write, left = EventsWriter.write_event, [3]
 
-    monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
+    def full(writer, event):
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left[0] -= 1
+        write(writer, event)
+
+    monkeypatch.setattr(EventsWriter, "write_event", full)
     with pytest.raises(InputError, match="events: cannot be written: No space left on device"):
         train(make_config(tmp_path), console=QUIET)
 
