@@ -3,8 +3,7 @@
     python experiments/figures/readme.py [--output docs/figures]
 
 The scenes are a procedural landscape and a photograph that scikit-image carries, with haze that
-this package rendered; the weights are those that ship. The photograph belongs to the rendered
-example set, not to the training data of the weights.
+this package rendered; the weights are those that ship, which have seen neither.
 """
 
 import pathlib
