@@ -1,7 +1,7 @@
 # make demo, make test, make lint and make bench need Python 3.11 or newer and make, nothing else:
 # the first call makes a virtual environment in .venv with the versions of requirements.lock.
 
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 VENV ?= .venv

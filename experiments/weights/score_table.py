@@ -17,6 +17,8 @@ from dehaze_jax import storage
 class Options:
     """Print the scores of weights that ship as Markdown."""
 
+    sets: tuple[str, ...]
+    """Data sets, in order."""
     name: str = "dehazeflow"
     """Name of the weights."""
     protocol: str = "rgb-full"
@@ -31,7 +33,8 @@ def main(options: Options) -> None:
         f"| test split (pictures) | {' | '.join(methods)} |",
         f"| --- |{' --- |' * len(methods)}",
     ]
-    for name, by_method in card["scores"].items():
+    for name in options.sets:
+        by_method = card["scores"][name]
         cells = []
         for method in methods:
             values = {
