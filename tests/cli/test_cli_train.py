@@ -73,7 +73,7 @@ def test_a_stopped_run_ends_with_the_signal_as_exit_code(config, monkeypatch, nu
         (["--steps"], "--steps"),
         (["--method.lut-mode", "x"], "--method.lut-mode"),
         (["--steps", "0"], "TrainConfig.steps: 0 must be positive"),
-        (["--data.batch-size", "0"], "DataConfig.batch_size must be at least 1"),
+        (["--data.batch-size", "0"], "DataConfig.batch_size: 0 must be at least 1"),
     ],
 )
 def test_bad_options_are_refused(config, trained, capsys, options, said):
