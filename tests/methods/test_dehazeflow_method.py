@@ -141,10 +141,11 @@ def test_the_loss_falls(first, train_step, batch):
 
 
 @pytest.mark.devices
-def test_a_batch_over_devices_equals_one_device(first, train_step, state, batch):
-    mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
+@pytest.mark.parametrize("shape", [(4, 1), (2, 2)], ids=["data", "data and space"])
+def test_a_batch_over_devices_equals_one_device(first, train_step, state, batch, shape):
+    mesh = Mesh(np.array(jax.devices()[:4]).reshape(shape), ("data", "space"))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    sharded = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
+    sharded = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data", "space")))
     state, key = jax.device_put((state, jax.random.key(0)), everywhere)
     after, scalars = train_step(state, sharded, key)
     for name, value in first[1].items():
