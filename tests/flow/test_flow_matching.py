@@ -17,7 +17,7 @@ def test_uniform_times(key):
 def test_logit_normal_times_have_their_median_early(key):
     times = np.asarray(flow.sample_times(key, (4000,), distribution="logit_normal"))
     logits = np.log(times) - np.log1p(-times)
-    assert stats.kstest(logits, "norm", args=(-1.0, 1.0)).pvalue > 0.01
+    assert stats.kstest(logits + 1.0, "norm").pvalue > 0.01
     assert abs(np.median(times) - 0.27) < 0.02
 
 
