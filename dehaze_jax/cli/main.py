@@ -53,6 +53,9 @@ def main(argv: list[str] | None = None) -> int:
             return 2
     name, *rest = arguments
     use_compilation_cache()
+    here = str(pathlib.Path.cwd())
+    if here not in sys.path:  # for a backbone of the user's that a config or weights name
+        sys.path.insert(0, here)
     try:
         return importlib.import_module(COMMANDS[name].module).main(rest)
     except InputError as error:

@@ -75,6 +75,9 @@ def read_config(argument: str) -> "TrainConfig":
         config = module.get_config(variant) if variant else module.get_config()
     except InputError:
         raise
+    except KeyError as error:
+        reason = "no such variant" if variant else "KeyError"
+        raise InputError(argument, f"{reason}: {error}") from error
     except Exception as error:  # whatever the user's file raises
         raise InputError(argument, f"{type(error).__name__}: {error}") from error
     if not isinstance(config, TrainConfig):

@@ -110,7 +110,7 @@ def prepare(
         raise InputError(name, f"no such dataset; there are: {', '.join(BUILDERS)}")
     entry = BUILDERS[name]
     if entry.needs_source and source is None:
-        raise InputError(name, "is made of your own pictures: give the folder they are in")
+        raise InputError(name, "is made of your own pictures: give the folder they are in (--from)")
     if source is not None and not entry.needs_source:
         raise InputError(name, "takes no pictures of yours")
     if min(*size, scenes, hazes) < 1:
@@ -172,7 +172,7 @@ def _check_target(target: pathlib.Path, *, overwrite: bool) -> None:
     if not any(target.iterdir()):
         return
     if not overwrite:
-        raise InputError(target, "exists and is not empty")
+        raise InputError(target, "exists and is not empty; --overwrite replaces a prepared dataset")
     if not (target / "dataset_info.json").is_file():
         raise InputError(target, "is no prepared dataset, so it is not replaced")
 

@@ -92,4 +92,6 @@ def find_backbone(name: str) -> Backbone:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise InputError(name, f"this backbone cannot be imported: {error}") from error
+        raise InputError(
+            name, f"cannot be imported ({error}); is its folder on PYTHONPATH, or the current one?"
+        ) from error

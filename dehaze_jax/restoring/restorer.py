@@ -21,6 +21,7 @@ class Restorer:
 
     Attributes:
         method: what restores.
+        variables: its trained variables, on the first device.
         options: solver and steps.
         config: configuration of the method, where it was loaded from disk.
         card: how the weights were made, where they were loaded from disk.
@@ -54,7 +55,7 @@ class Restorer:
         self.card = card
         self._strip_pixels = strip_pixels
         self._devices = list(devices) or jax.local_devices()[:1]
-        self._variables = jax.device_put(variables, self._devices[0])
+        self.variables = jax.device_put(variables, self._devices[0])
 
     def __call__(self, image: np.ndarray, *, progress: strips.Progress | None = None) -> np.ndarray:
         """Restores one picture.
@@ -75,14 +76,14 @@ class Restorer:
         _check(image)
         if len(self._devices) > 1:
             return strips.restore_sharded(
-                self.method, self._variables, image, self.options, devices=self._devices
+                self.method, self.variables, image, self.options, devices=self._devices
             )
         context = strips.summarise_picture(
-            self.method, self._variables, image, self.options, device=self._devices[0]
+            self.method, self.variables, image, self.options, device=self._devices[0]
         )
         return strips.restore_rows(
             self.method,
-            self._variables,
+            self.variables,
             context,
             image,
             strip_pixels=self._strip_pixels,

@@ -138,6 +138,8 @@ def find_weights(name_or_path: str | os.PathLike[str]) -> Weights:
     if not path.is_dir():
         names = ", ".join(released()) or "none"
         raise InputError(name_or_path, f"no such folder, and no released weights (there: {names})")
+    if not (path / _TENSORS).exists():
+        raise InputError(path, "holds neither weights nor a run with a checkpoint")
     return load_weights(path)
 
 

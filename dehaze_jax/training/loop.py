@@ -142,6 +142,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             for step in range(first + 1, last + 1):
                 batch = next(batches)
                 if train_step is None:  # tracing makes constants, which the guard forbids
+                    logs.say(f"{run.path}: compiling")
                     train_step = _compile(method, state, batch, root)
                 with jax.transfer_guard("disallow"):
                     state, scalars = train_step(state, batch, root)

@@ -110,7 +110,7 @@ def test_bad_configuration_files_are_one_line(config, trained, capsys, content, 
 
 def test_a_variant_that_is_not_there_is_named(config, trained, capsys):
     assert cli.main(["train", f"{config}:huge"]) == 1
-    assert "config.py:huge: KeyError: 'huge'" in capsys.readouterr().err
+    assert "config.py:huge: no such variant: 'huge'" in capsys.readouterr().err
 
 
 def test_modules_beside_the_config_and_in_the_current_folder_are_found(

@@ -1,7 +1,10 @@
 """The protocol: summarise and render are one solve; strips, devices, training steps."""
 
 import dataclasses
+import sys
+import types
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -155,6 +158,24 @@ def test_a_batch_over_devices_equals_one_device(first, train_step, state, batch,
         jax.tree.leaves(after.opt_state), jax.tree.leaves(first[0].opt_state), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+class Deaf(nn.Module):
+    """A backbone that does not give what it is asked for."""
+
+    features: int
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, x, embedding):
+        return nn.Dense(3)(x)
+
+
+def test_a_backbone_of_another_size_is_refused(key, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deaf", types.SimpleNamespace(Deaf=Deaf))
+    method = build(dataclasses.replace(TINY, backbone="deaf:Deaf"))
+    with pytest.raises(InputError, match="deaf:Deaf: gives 3 features, not 8"):
+        method.init(key, {})
 
 
 @pytest.mark.parametrize(

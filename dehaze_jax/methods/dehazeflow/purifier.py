@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Grid
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.networks.backbones import find_backbone
 from dehaze_jax.networks.layers import fold
@@ -43,6 +44,8 @@ class HazePurifier(nn.Module):
             embedding = jnp.zeros_like(embedding)
         x = nn.gelu(nn.Dense(config.width)(fold(2 * proxy - 1, 4)))
         x = find_backbone(config.backbone)(features=config.width, width=config.width)(x, embedding)
+        if x.shape[-1] != config.width:
+            raise InputError(config.backbone, f"gives {x.shape[-1]} features, not {config.width}")
         x = fold(nn.gelu(x), x.shape[1] // config.grid_size)
         depth = config.grid_depth
         grid = nn.Dense(depth * _COEFFICIENTS, kernel_init=nn.initializers.zeros)(x)
