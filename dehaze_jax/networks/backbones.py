@@ -92,6 +92,5 @@ def find_backbone(name: str) -> Backbone:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise InputError(
-            name, f"cannot be imported ({error}); is its folder on PYTHONPATH, or the current one?"
-        ) from error
+        hint = "its folder has to be the current one or on PYTHONPATH"
+        raise InputError(name, f"cannot be imported: {error} ({hint})") from error
