@@ -39,7 +39,7 @@ lint: $(VENV)/.installed-test ## style, types and import contracts
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test ## speed and memory, as tables
+bench: $(VENV)/.installed ## speed and memory, as tables
 	$(BIN)/python experiments/bench/restore_4k.py
 
 lock: ## requirements.lock anew, for all supported versions of Python (needs uv)
