@@ -1,6 +1,8 @@
 """The one exception that a user's input can cause."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 
 class InputError(ValueError):
@@ -21,3 +23,20 @@ class InputError(ValueError):
 
     def __reduce__(self):  # crosses process borders (loader workers)
         return type(self), (self.subject, self.reason)
+
+
+def check_fields(config: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
+    """Checks values of a configuration.
+
+    Args:
+        config: a dataclass.
+        rules: for each field whether its value is right, and what it has to be.
+
+    Raises:
+        InputError: names the class, the field and its value.
+    """
+    for field, (holds, rule) in rules.items():
+        if not holds:
+            raise InputError(
+                f"{type(config).__name__}.{field}", f"{getattr(config, field)!r} {rule}"
+            )

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from dehaze_jax.errors import InputError
+from dehaze_jax.errors import check_fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,4 @@ class DataConfig:
                 "must be empty, or one positive number for each folder of train",
             ),
         }
-        for field, (holds, rule) in rules.items():
-            if not holds:
-                raise InputError(f"DataConfig.{field}", f"{getattr(self, field)!r} {rule}")
+        check_fields(self, rules)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal, TypeAlias
 
-from dehaze_jax.errors import InputError
+from dehaze_jax.errors import check_fields
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 
 MethodConfig: TypeAlias = DehazeFlowConfig
@@ -48,9 +48,7 @@ class OptimiserConfig:
             "clip_norm": (self.clip_norm >= 0, "must not be negative"),
             "ema_decay": (0 <= self.ema_decay < 1, "must lie in [0, 1)"),
         }
-        for field, (holds, rule) in rules.items():
-            if not holds:
-                raise InputError(f"OptimiserConfig.{field}", f"{getattr(self, field)!r} {rule}")
+        check_fields(self, rules)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

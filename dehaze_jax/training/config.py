@@ -3,7 +3,7 @@
 import dataclasses
 
 from dehaze_jax.data.config import DataConfig
-from dehaze_jax.errors import InputError
+from dehaze_jax.errors import check_fields
 from dehaze_jax.methods import DehazeFlowConfig
 from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
 
@@ -22,11 +22,6 @@ MAY_CHANGE = (
 """Fields that a resumed run may have otherwise than it began with."""
 
 
-def _require(holds: bool, field: str, value: object, rule: str) -> None:
-    if not holds:
-        raise InputError(f"TrainConfig.{field}", f"{value!r} {rule}")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeshConfig:
     """How devices share the work of one step."""
@@ -37,10 +32,11 @@ class MeshConfig:
     """Devices along the rows of every picture."""
 
     def __post_init__(self):
-        _require(
-            self.data == -1 or self.data >= 1, "mesh.data", self.data, "must be -1 or positive"
-        )
-        _require(self.space >= 1, "mesh.space", self.space, "must be positive")
+        rules = {
+            "data": (self.data == -1 or self.data >= 1, "must be -1 or positive"),
+            "space": (self.space >= 1, "must be positive"),
+        }
+        check_fields(self, rules)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,19 +77,10 @@ class TrainConfig:
     """Newest checkpoints that are kept."""
 
     def __post_init__(self):
-        for name in ("steps", "log_every", "save_every", "evaluate_every", "keep_checkpoints"):
-            value = getattr(self, name)
-            _require(value >= 1, name, value, "must be positive")
-        _require(self.seed >= 0, "seed", self.seed, "must not be negative")
-        _require(
-            self.validation_pictures >= 0,
-            "validation_pictures",
-            self.validation_pictures,
-            "must not be negative",
-        )
-        _require(
-            self.stop_after is None or self.stop_after >= 1,
-            "stop_after",
-            self.stop_after,
-            "must be positive",
-        )
+        positive = ("steps", "log_every", "save_every", "evaluate_every", "keep_checkpoints")
+        rules = {name: (getattr(self, name) >= 1, "must be positive") for name in positive}
+        rules["seed"] = (self.seed >= 0, "must not be negative")
+        rules["validation_pictures"] = (self.validation_pictures >= 0, "must not be negative")
+        stop = self.stop_after
+        rules["stop_after"] = (stop is None or stop >= 1, "must be positive")
+        check_fields(self, rules)

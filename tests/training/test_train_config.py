@@ -42,7 +42,7 @@ def test_values_out_of_range_are_refused_by_name(field, value):
 
 @pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}])
 def test_mesh_values_out_of_range_are_refused(changes):
-    with pytest.raises(InputError, match=r"TrainConfig\.mesh"):
+    with pytest.raises(InputError, match=rf"MeshConfig\.{next(iter(changes))}: "):
         MeshConfig(**changes)
 
 
