@@ -1,127 +1,149 @@
 """Looking colours up in a table.
 
 Colours outside the domain are clamped to it, channel by channel; a NaN gives NaN. The index of the
-cell is clamped, not the coordinate stretched, so that the nodes are met at both ends.
+cell is clamped, not the coordinate stretched, so that the nodes are met at both ends. All is
+computed in float32 (float64 for float64 colours), whatever the dtype of the image.
+
+Differentiable in the table and in float images, forward and backward.
 """
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Shaped
 
-from dehaze_jax.arrays import Image
+from dehaze_jax.lut.lookup import Interpolation, read
 
-Interpolation: TypeAlias = Literal["trilinear", "tetrahedral"]
-Channel: TypeAlias = Float[Array, "..."]
-
-
-def _cells(channels, size: int):
-    scaled = [jnp.clip(channel, 0, 1) * (size - 1) for channel in channels]
-    # Clipped below as well: what a NaN becomes as an integer is left open.
-    index = [jnp.clip(at.astype(jnp.int32), 0, size - 2) for at in scaled]
-    fraction = [at - cell.astype(at.dtype) for at, cell in zip(scaled, index, strict=True)]
-    red, green, blue = index
-    return (red * size + green) * size + blue, fraction
+AnyArray: TypeAlias = Array | np.ndarray
+Channel: TypeAlias = Shaped[Array, "..."]
+Bound: TypeAlias = float | Sequence[float]
+"""One end of a domain: for all channels, or for each of the three."""
 
 
-def _lerp(fraction, low, high):
-    return low + fraction * (high - low)
+def check_table(table: AnyArray, count: int = 0) -> None:
+    """Refuses what is not a table.
 
+    Args:
+        table: to be looked at, `[*tables, size, size, size, 3]`.
+        count: number of axes for which there may be a table each.
 
-def _trilinear(look, fraction, size: int):
-    red, green, blue = fraction
-    step_r, step_g = size * size, size
-    edges = [
-        _lerp(blue, look(corner), look(corner + 1))
-        for corner in (0, step_g, step_r, step_r + step_g)
-    ]
-    return _lerp(red, _lerp(green, edges[0], edges[1]), _lerp(green, edges[2], edges[3]))
-
-
-def _tetrahedral(look, fraction, size: int):
-    """The cube is cut into six tetrahedra along its neutral diagonal.
-
-    Reference: Kasson et al., Performing color space conversions with three-dimensional linear
-    interpolation (Journal of Electronic Imaging, 1995).
+    Raises:
+        ValueError: the shape is not that of tables, there are fewer than 2 nodes along an axis, or
+            the values are not floats.
     """
-    red, green, blue = fraction
-    step_r, step_g, step_b = size * size, size, 1
-    high = jnp.maximum(jnp.maximum(red, green), blue)
-    low = jnp.minimum(jnp.minimum(red, green), blue)
-    middle = jnp.maximum(jnp.minimum(red, green), jnp.minimum(jnp.maximum(red, green), blue))
-    first = jnp.where(red == high, step_r, jnp.where(green == high, step_g, step_b))
-    last = jnp.where(blue == low, step_b, jnp.where(green == low, step_g, step_r))
-    far = step_r + step_g + step_b
-    return (
-        (1 - high) * look(0)
-        + (high - middle) * look(first)
-        + (middle - low) * look(far - last)
-        + low * look(far)
-    )
+    shape = tuple(table.shape)
+    if len(shape) < 4 or shape[-1] != 3 or len({*shape[-4:-1]}) != 1 or len(shape) - 4 > count:
+        raise ValueError(f"a look-up table has the shape [size, size, size, 3], not {list(shape)}")
+    if shape[-2] < 2:
+        raise ValueError(f"a look-up table needs at least 2 nodes along each axis, not {shape[-2]}")
+    if not jnp.issubdtype(table.dtype, jnp.floating):
+        raise ValueError(f"a look-up table holds floats, not {table.dtype}")
 
 
-_INTERPOLATIONS = {"trilinear": _trilinear, "tetrahedral": _tetrahedral}
+def _check_domain(domain: tuple[Bound, Bound]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    ends = np.broadcast_arrays(*(np.asarray(bound, float) for bound in domain), np.zeros(3))[:2]
+    low, high = (tuple(end.tolist()) for end in ends)
+    if not all(-np.inf < a < b < np.inf for a, b in zip(low, high, strict=True)):
+        raise ValueError(f"the domain {domain} is empty or not finite")
+    return low, high
+
+
+def _check_planes(planes: Sequence[AnyArray], tables: Sequence[int]) -> None:
+    """Refuses planes that do not belong together, or to tables of these axes."""
+    shape, dtype = planes[0].shape, planes[0].dtype
+    if not (jnp.issubdtype(dtype, jnp.floating) or dtype in (jnp.uint8, jnp.uint16)):
+        raise ValueError(f"colours are floats, uint8 or uint16, not {dtype}")
+    if any((plane.shape, plane.dtype) != (shape, dtype) for plane in planes):
+        raise ValueError("the planes of the three channels differ in shape or dtype")
+    if tuple(tables) != shape[: len(tables)]:
+        raise ValueError(f"there are {list(tables)} tables for colours of shape {list(shape)}")
+
+
+@partial(jax.jit, static_argnames=("interpolation", "domain"))
+def _apply_planes(table, planes, *, interpolation, domain):
+    dtype = planes[0].dtype
+    levels = None if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
+    compute = jnp.float64 if dtype == jnp.float64 else jnp.float32
+
+    def unit(plane, low, high):
+        plane = plane.astype(compute)
+        plane = plane / levels if levels else plane
+        return plane if (low, high) == (0.0, 1.0) else (plane - low) / (high - low)
+
+    def back(plane):
+        if levels:
+            plane = jnp.floor(jnp.clip(plane, 0, 1) * levels + 0.5)
+        return plane.astype(dtype)
+
+    inside = tuple(unit(*channel) for channel in zip(planes, *domain, strict=True))
+    red, green, blue = read(table.astype(compute), inside, interpolation=interpolation)
+    return back(red), back(green), back(blue)
+
+
+# Two programs of their own outside of `jit`: as parts of one, XLA on CPUs looks colours up one by
+# one as it puts the channels together, instead of many at a time.
+@jax.jit
+def _split(image):
+    return image[..., 0], image[..., 1], image[..., 2]
+
+
+@jax.jit
+def _join(planes):
+    return jnp.stack(planes, axis=-1)
 
 
 def apply_planes(
-    table: Float[Array, "size size size 3"],
+    table: Shaped[AnyArray, "..."],
     planes: tuple[Channel, Channel, Channel],
     *,
     interpolation: Interpolation = "trilinear",
+    domain: tuple[Bound, Bound] = (0.0, 1.0),
 ) -> tuple[Channel, Channel, Channel]:
-    """Looks up colours given as three arrays of any one shape; domain [0, 1].
+    """Looks up colours given as three arrays of any one shape and dtype.
 
-    This is the form that full-resolution work uses: colour planes vectorise, interleaved colours
-    do not.
+    This is the form for full-resolution work inside `jit`: colour planes vectorise, interleaved
+    colours do not. Arguments, result and errors are those of `apply`.
     """
-    size = table.shape[0]
-    base, fraction = _cells(planes, size)
-    flat = table.astype(planes[0].dtype).reshape(-1, 3)
-    interpolate = _INTERPOLATIONS[interpolation]
-
-    def channel(values):
-        def look(offset):
-            return values.at[base + offset].get(mode="promise_in_bounds")
-
-        return interpolate(look, fraction, size)
-
-    red, green, blue = (channel(flat[:, k]) for k in range(3))
-    return red, green, blue
+    check_table(table, planes[0].ndim)
+    _check_planes(planes, table.shape[:-4])
+    return _apply_planes(
+        jnp.asarray(table), planes, interpolation=interpolation, domain=_check_domain(domain)
+    )
 
 
 def apply(
-    table: Float[Array, "*tables size size size 3"],
-    image: Image,
+    table: Shaped[AnyArray, "..."],
+    image: Shaped[AnyArray, "*batch channels"],
     *,
     interpolation: Interpolation = "trilinear",
-    domain: tuple[float, float] = (0.0, 1.0),
-) -> Image:
+    domain: tuple[Bound, Bound] = (0.0, 1.0),
+) -> Shaped[Array, "*batch channels"]:
     """Looks every pixel of an image up in a table.
 
     Args:
-        table: one table, or one for each image: then its batch dimensions are the first ones of
-            the image.
-        image: colours, three channels, any float dtype.
+        table: one table, `[size, size, size, 3]`, or one for each image: then its other axes are
+            the first ones of the image. At least 2 nodes along an axis; any float dtype.
+        image: colours, three channels: any float dtype, or uint8 or uint16, whose largest value
+            stands for 1.
         interpolation: between the eight nodes of a cell (`"trilinear"`) or the four of a
             tetrahedron (`"tetrahedral"`, which keeps the neutral axis exactly).
-        domain: input values of the first and the last node.
+        domain: input values of the first and the last node: numbers, or one for each channel.
 
     Returns:
-        An image of the shape and dtype of `image`, in the range of the table.
+        An image of the shape and dtype of `image`. Floats are in the range of the table; integers
+        are rounded, and clamped to their range.
 
     Raises:
-        ValueError: the image has not three channels, or the domain is empty.
+        ValueError: the image has not three channels or another dtype, the table is none (see
+            `check_table`) or there is not one for each image, or the domain is empty or not finite.
     """
-    if image.shape[-1] != 3:
-        raise ValueError(f"a 3D table needs three channels, not {image.shape[-1]}")
-    low, high = domain
-    if not low < high:
-        raise ValueError(f"the domain {domain} is empty")
-    if table.ndim > 4:
-        return jax.vmap(
-            lambda one, part: apply(one, part, interpolation=interpolation, domain=domain)
-        )(table, image)
-    unit = (image - low) / (high - low)
-    planes = (unit[..., 0], unit[..., 1], unit[..., 2])
-    return jnp.stack(apply_planes(table, planes, interpolation=interpolation), axis=-1)
+    if image.ndim < 1 or image.shape[-1] != 3:
+        channels = image.shape[-1] if image.ndim else 0
+        raise ValueError(f"a 3D table needs three channels, not {channels}")
+    check_table(table, image.ndim - 1)
+    planes = _split(jnp.asarray(image))
+    return _join(apply_planes(table, planes, interpolation=interpolation, domain=domain))

@@ -139,6 +139,16 @@ def test_strips_equal_the_whole(width):
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("traced", [False, True])
+def test_columns_added_on_the_right_change_nothing(traced):
+    grid, image, guide = as_arrays(random_inputs((6, 21), (4, 4, 3)))
+    whole = im.slice_apply(grid, image, guide)
+    padded = jnp.pad(image, [(0, 0), (0, 11), (0, 0)]), jnp.pad(guide, [(0, 0), (0, 11)])
+    width = np.int32(21) if traced else 21
+    ours = im.slice_apply(grid, *padded, width=width)
+    np.testing.assert_allclose(ours[:, :21], whole, atol=1e-6)
+
+
 def test_rows_outside_the_picture_take_the_nearest():
     grid, image, guide = random_inputs((4, 6), (3, 2, 2))
     for start in (-5, 18):

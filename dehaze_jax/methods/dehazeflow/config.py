@@ -66,6 +66,8 @@ class DehazeFlowConfig:
     """Nodes of the Haze-LUT along each axis."""
     lut_count: int = 1
     """Haze-LUTs; several are mixed by weights that depend on time and on the picture's colours."""
+    lut_interpolation: Literal["trilinear", "tetrahedral"] = "trilinear"
+    """How the Haze-LUT is interpolated between its nodes."""
     lut_mode: Literal["additive", "composed", "concat", "none"] = "additive"
     """P(x) + g (LUT(x) - x); or LUT(x + P(x)) - x; or P(x, LUT(x)), where the purifier reads the
     looked-up proxy; or P(x) alone, for studies."""

@@ -87,9 +87,10 @@ def tables(config: DehazeFlowConfig, params: Params) -> Float[Array, "n s s s 3"
 def _look_up(config: DehazeFlowConfig, params: Params, mix: Array, planes: RunPlanes) -> RunPlanes:
     luts = tables(config, params)
     if config.lut_count == 1:
-        return apply_planes(luts[0], planes)
-    mixed = jnp.einsum("bn,nxyzc->bxyzc", mix, luts, precision="highest")
-    return jax.vmap(apply_planes)(mixed, planes)
+        table = luts[0]
+    else:
+        table = jnp.einsum("bn,nxyzc->bxyzc", mix, luts, precision="highest")
+    return apply_planes(table, planes, interpolation=config.lut_interpolation)
 
 
 def control(
