@@ -1,5 +1,11 @@
+from .cube import Cube as Cube
+from .cube import read_cube as read_cube
+from .cube import write_cube as write_cube
+from .fitting import fit as fit
 from .interpolation import apply as apply
 from .interpolation import apply_planes as apply_planes
 from .penalties import monotonicity as monotonicity
 from .penalties import smoothness as smoothness
+from .plots import plot as plot
 from .tables import identity as identity
+from .tables import resample as resample

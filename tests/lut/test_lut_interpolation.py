@@ -12,6 +12,8 @@ from scipy.interpolate import RegularGridInterpolator
 from dehaze_jax import lut
 
 INTERPOLATIONS = ("trilinear", "tetrahedral")
+THEIRS = {"trilinear": ocio.INTERP_LINEAR, "tetrahedral": ocio.INTERP_TETRAHEDRAL}
+SIZES = (2, 3, 17, 33, 65, 129)
 
 
 def random_table(seed, size, dtype=np.float32):
@@ -36,21 +38,21 @@ def nodes(size):
 
 
 def scipy_apply(table, image, domain=(0.0, 1.0)):
-    nodes = np.linspace(*domain, len(table))
-    return RegularGridInterpolator((nodes,) * 3, table)(np.clip(image, *domain))
+    ends = np.broadcast_to(np.stack(np.broadcast_arrays(*domain), axis=-1), (3, 2))
+    nodes = [np.linspace(low, high, len(table)) for low, high in ends]
+    return RegularGridInterpolator(nodes, table)(np.clip(image, *ends.T))
 
 
 def opencolorio_apply(table, image, interpolation):
     transform = ocio.Lut3DTransform(gridSize=len(table))
-    for index in np.ndindex(table.shape[:3]):
-        transform.setValue(*index, *table[index].tolist())
-    transform.setInterpolation(interpolation)
+    transform.setData(np.ascontiguousarray(table.reshape(-1), np.float32))
+    transform.setInterpolation(THEIRS[interpolation])
     pixels = np.ascontiguousarray(image, np.float32)
     ocio.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor().applyRGB(pixels)
     return pixels
 
 
-@pytest.mark.parametrize("size", [2, 5, 16])
+@pytest.mark.parametrize("size", SIZES)
 def test_trilinear_equals_scipy(size):
     table, image = random_table(0, size), random_image(1, low=-0.3, high=1.3)
     expected = scipy_apply(table.astype(np.float64), image)
@@ -58,7 +60,10 @@ def test_trilinear_equals_scipy(size):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("domain", [(0.0, 1.0), (-0.5, 2.0)])
+@pytest.mark.parametrize(
+    "domain",
+    [(0.0, 1.0), (-0.5, 2.0), ((-0.5, 0.0, 0.2), (2.0, 1.0, 0.7)), ((-0.5, 0.0, 0.2), 1.0)],
+)
 def test_trilinear_equals_scipy_in_double_precision(domain):
     table = random_table(0, 7, np.float64)
     image = random_image(1, (2, 7, 9, 3), np.float64, low=-0.8, high=2.4)
@@ -67,25 +72,21 @@ def test_trilinear_equals_scipy_in_double_precision(domain):
     np.testing.assert_allclose(ours, scipy_apply(table, image, domain), atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("interpolation", "theirs"),
-    [("trilinear", ocio.INTERP_LINEAR), ("tetrahedral", ocio.INTERP_TETRAHEDRAL)],
-)
-@pytest.mark.parametrize("size", [2, 9])
-def test_equals_opencolorio(interpolation, theirs, size):
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("size", SIZES)
+def test_equals_opencolorio(interpolation, size):
     table, image = random_table(2, size), random_image(3, (40, 50, 3), low=-0.1, high=1.1)
     ours = apply(table, image, interpolation=interpolation)
-    np.testing.assert_allclose(ours, opencolorio_apply(table, image, theirs), atol=1e-5)
+    np.testing.assert_allclose(ours, opencolorio_apply(table, image, interpolation), atol=1e-6)
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 class TestProperties:
-    def test_exact_at_nodes(self, interpolation):
-        table = random_table(4, 9)  # 8 cells: the nodes are floats without rounding
-        image = nodes(9).reshape(27, 27, 3)
-        ours = apply(table, image, interpolation=interpolation)
-        rounding = 1e-7 if interpolation == "trilinear" else 0
-        np.testing.assert_allclose(ours, table.reshape(27, 27, 3), rtol=0, atol=rounding)
+    @pytest.mark.parametrize("size", [2, 3, 9, 33])  # 2^n + 1: the nodes are floats unrounded
+    def test_exact_at_nodes(self, interpolation, size):
+        table = random_table(4, size)
+        ours = apply(table, nodes(size), interpolation=interpolation)
+        np.testing.assert_array_equal(ours, table)
 
     def test_identity_returns_its_input(self, interpolation):
         image = random_image(5)
@@ -110,48 +111,12 @@ class TestProperties:
         assert np.isnan(ours[bad]).all()
         assert np.isfinite(ours[~bad]).all()
 
-    def test_one_table_an_image(self, interpolation):
-        tables = np.stack([random_table(seed, 5) for seed in range(2)])
-        images = random_image(9, (2, 4, 6, 3))
-        ours = apply(tables, images, interpolation=interpolation)
-        for table, image, result in zip(tables, images, ours, strict=True):
-            expected = apply(table, image, interpolation=interpolation)
-            np.testing.assert_allclose(result, expected, atol=1e-6)
-
-    @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-    def test_keeps_narrow_dtypes(self, interpolation, dtype):
-        # A smooth table: the error is that of the dtype alone.
-        table = nodes(9) ** 2
-        image = random_image(10)
-        ours = apply(table, jnp.asarray(image, dtype), interpolation=interpolation)
-        assert ours.dtype == dtype
-        expected = apply(table, image, interpolation=interpolation)
-        tolerance = 4 * float(jnp.finfo(dtype).eps)
-        np.testing.assert_allclose(np.asarray(ours, np.float32), expected, atol=tolerance)
-
     def test_affine_tables_are_applied_exactly(self, interpolation):
         matrix = random_image(11, (3, 3))
         table = nodes(6) @ matrix + 0.1
         image = random_image(12)
         ours = apply(table, image, interpolation=interpolation)
         np.testing.assert_allclose(ours, image @ matrix + 0.1, atol=2e-6)
-
-    @pytest.mark.usefixtures("x64")
-    def test_gradients_equal_finite_differences(self, interpolation):
-        table, image = random_table(13, 4, np.float64), random_image(14, (3, 3, 3), np.float64)
-
-        def total(table, image):
-            return jnp.sum(lut.apply(table, image, interpolation=interpolation) ** 2)
-
-        total = jax.jit(total)
-        d_table, d_image = jax.jit(jax.grad(total, argnums=(0, 1)))(table, image)
-        rng, step = np.random.default_rng(0), 1e-6
-        for _ in range(3):
-            u, v = rng.normal(size=table.shape), rng.normal(size=image.shape)
-            ahead = total(table + step * u, image + step * v)
-            behind = total(table - step * u, image - step * v)
-            slope = np.vdot(d_table, u) + np.vdot(d_image, v)
-            np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-6)
 
     def test_planes_of_any_shape(self, interpolation):
         table, image = random_table(15, 5), random_image(16, (2, 3, 4, 3))
@@ -174,14 +139,3 @@ def test_tetrahedral_keeps_the_neutral_axis():
     np.testing.assert_allclose(ours, expected, atol=1e-6)
     linear = apply(table, grey, interpolation="trilinear")
     assert np.ptp(linear, axis=-1).max() > 0.01
-
-
-def test_refuses_what_has_not_three_channels():
-    with pytest.raises(ValueError, match="three channels, not 4"):
-        lut.apply(lut.identity(3), jnp.zeros((2, 2, 4)))
-
-
-@pytest.mark.parametrize("domain", [(1.0, 1.0), (1.0, 0.0)])
-def test_refuses_an_empty_domain(domain):
-    with pytest.raises(ValueError, match="empty"):
-        lut.apply(lut.identity(3), jnp.zeros((2, 2, 3)), domain=domain)
