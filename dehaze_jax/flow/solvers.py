@@ -8,13 +8,20 @@ from typing import ClassVar, NamedTuple
 import diffrax
 import numpy as np
 
-# diffrax wants an error estimate; classic RK4 has none, so it is zero, and `integrate` refuses to
-# choose steps by it.
+# diffrax wants an error estimate; Kutta's methods have none, so it is zero, and `integrate` refuses
+# to choose steps by it.
 _SIXTH, _THIRD = float(Fraction(1, 6)), float(Fraction(1, 3))
+_EIGHTH, _TWO_THIRDS = float(Fraction(1, 8)), float(Fraction(2, 3))
 _RK4_TABLEAU = diffrax.ButcherTableau(
     c=np.array([0.5, 0.5, 1.0]),
     a_lower=(np.array([0.5]), np.array([0.0, 0.5]), np.array([0.0, 0.0, 1.0])),
     b_sol=np.array([_SIXTH, _THIRD, _THIRD, _SIXTH]),
+    b_error=np.zeros(4),
+)
+_RK4_38_TABLEAU = diffrax.ButcherTableau(
+    c=np.array([_THIRD, _TWO_THIRDS, 1.0]),
+    a_lower=(np.array([_THIRD]), np.array([-_THIRD, 1.0]), np.array([1.0, -1.0, 1.0])),
+    b_sol=np.array([_EIGHTH, 3 * _EIGHTH, 3 * _EIGHTH, _EIGHTH]),
     b_error=np.zeros(4),
 )
 
@@ -35,14 +42,33 @@ class RK4(diffrax.AbstractERK):
         return 4
 
 
+class RK438(diffrax.AbstractERK):
+    """Kutta's 3/8 rule: order 4, four evaluations a step, fixed steps only.
+
+    What torchdiffeq calls `rk4`. Between the ends of steps its interpolation is of order 3.
+
+    Reference: Kutta, Beitrag zur näherungsweisen Integration totaler Differentialgleichungen
+    (1901).
+    """
+
+    tableau: ClassVar[diffrax.ButcherTableau] = _RK4_38_TABLEAU
+    interpolation_cls: ClassVar = diffrax.ThirdOrderHermitePolynomialInterpolation.from_k
+
+    def order(self, terms) -> int:
+        """Order of the error in the step size."""
+        del terms
+        return 4
+
+
 SOLVERS: Mapping[str, diffrax.AbstractSolver] = MappingProxyType(
     {
         "euler": diffrax.Euler(),
-        "heun": diffrax.Heun(),
         "midpoint": diffrax.Midpoint(),
+        "heun": diffrax.Heun(),
         "ralston": diffrax.Ralston(),
-        "bosh3": diffrax.Bosh3(),
         "rk4": RK4(),
+        "rk4-38": RK438(),
+        "bosh3": diffrax.Bosh3(),
         "tsit5": diffrax.Tsit5(),
         "dopri5": diffrax.Dopri5(),
         "dopri8": diffrax.Dopri8(),

@@ -1,9 +1,41 @@
-"""Counting what diffrax does not report."""
+"""Where diffrax takes its next step to, and counting what it does not report."""
 
 from typing import Any
 
 import diffrax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class StepThrough(diffrax.AbstractStepSizeController):
+    """Steps that end at given times.
+
+    diffrax's own `StepTo` checks the times while the solve runs; a solve with such a check cannot
+    be exported.
+
+    Attributes:
+        times: where steps begin and end, in the order in which they are passed.
+    """
+
+    times: Float[Array, " times"]
+
+    def wrap(self, direction) -> "StepThrough":
+        """Turns the times into those of diffrax, which always run upwards."""
+        # Sorted: a continuous adjoint passes them in the opposite order.
+        return StepThrough(jnp.sort(self.times * direction))
+
+    def init(self, terms, t0, *args, **kwargs) -> Any:
+        """End of the first step; the state is the index of the next one's."""
+        del terms, args, kwargs
+        index = jnp.searchsorted(self.times, t0, side="right")
+        return self.times[index], index + 1
+
+    def adapt_step_size(self, t0, t1, *args) -> Any:
+        """Keeps every step."""
+        del t0
+        *_, index = args
+        # Past the last time, where the solve ends, the index is clamped.
+        return True, t1, self.times[index], False, index + 1, diffrax.RESULTS.successful
 
 
 class CountFirstAttempts(diffrax.AbstractStepSizeController):
