@@ -25,6 +25,8 @@ COMMANDS = {
     "train": Command("dehaze_jax.cli.train", "train a method, or go on with a run"),
     "evaluate": Command("dehaze_jax.cli.evaluate", "score a model against clear pictures"),
     "restore": Command("dehaze_jax.cli.restore", "hazy pictures to restored ones"),
+    "bake": Command("dehaze_jax.cli.bake", "what a model does to a picture, as a .cube file"),
+    "export": Command("dehaze_jax.cli.export", "a model as one StableHLO program"),
     "render": Command("dehaze_jax.cli.render", "put haze onto clear pictures"),
 }
 

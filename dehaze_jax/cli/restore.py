@@ -24,9 +24,11 @@ class Restore:
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
     solver: str = "rk4"
-    """ODE solver: euler, heun, midpoint, ralston, bosh3, rk4, tsit5, dopri5, dopri8."""
+    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8."""
     steps: int = 4
     """Steps of the solver."""
+    baked: bool = False
+    """Solve on a small copy of each picture and imitate the result at full size, in one pass."""
     compare: bool = False
     """Also write a picture that sets hazy and restored side by side: NAME_compare.jpg."""
     recursive: bool = False
@@ -51,8 +53,14 @@ def main(args: list[str]) -> int:
         raise InputError("restore", "needs an input and an output; see --help")
     *inputs, output = options.paths
     jobs = plan(inputs, output, recursive=options.recursive, compare=options.compare)
-    restorer = load(options.weights, solver=options.solver, steps=options.steps)
+    restorer = load(
+        options.weights,
+        solver=options.solver,
+        steps=options.steps,
+        baked="local" if options.baked else None,
+    )
     nfe = options.steps * len(coefficients(SOLVERS[options.solver]).times)
+    evaluations = f"{nfe} evaluations" + (" on a small copy" if options.baked else "")
 
     out = Console(soft_wrap=True, highlight=False, markup=False)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -74,7 +82,7 @@ def main(args: list[str]) -> int:
             height, width = result.size or (0, 0)
             out.print(
                 f"{result.job.source} -> {result.job.target}: {width} x {height}, "
-                f"{result.seconds:.1f} s, {nfe} evaluations"
+                f"{result.seconds:.1f} s, {evaluations}"
             )
     if len(jobs) > 1:
         out.print(f"{len(jobs) - failed} of {len(jobs)} pictures restored, {failed} failed")

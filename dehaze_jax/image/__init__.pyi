@@ -15,3 +15,4 @@ from .picture import Picture as Picture
 from .picture import as_picture as as_picture
 from .ranges import from_float as from_float
 from .ranges import to_float as to_float
+from .resampling import box_reduce as box_reduce

@@ -65,8 +65,10 @@ class Method:
             decides what is compiled for every size of picture and what only once.
         render: `(variables, context, rows, where) -> rows`: full-resolution work on a strip
             `[*, s, w, 3]` of full rows, pointwise or reaching `halo` rows at most. Strips give the
-            same picture as the whole. The result is not clipped.
+            same picture as the whole. The result is not clipped. Called outside `jit` too.
         halo: rows that `render` needs above and below the ones it is asked for.
+        overview: pixels along its shorter side that `summarise` needs a picture to have; larger
+            ones may be reduced to not less than that before. 0 if it needs all of them.
     """
 
     name: str
@@ -76,3 +78,4 @@ class Method:
     summarise: Callable[[Params, Image, RestoreOptions], Tree]
     render: Callable[[Params, Tree, Image, Rows], Image]
     halo: int = 0
+    overview: int = 0

@@ -1,4 +1,7 @@
+from .baking import bake_method as bake_method
+from .baking import bake_picture as bake_picture
 from .comparing import side_by_side as side_by_side
+from .exporting import export_restorer as export_restorer
 from .jobs import Result as Result
 from .jobs import restore_files as restore_files
 from .jobs import restore_picture as restore_picture
@@ -6,6 +9,7 @@ from .loading import load as load
 from .planning import Job as Job
 from .planning import plan as plan
 from .restorer import Restorer as Restorer
+from .strips import restore_pixels as restore_pixels
 from .strips import restore_rows as restore_rows
 from .strips import restore_sharded as restore_sharded
 from .strips import restore_whole as restore_whole

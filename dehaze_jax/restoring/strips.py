@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Num, Shaped
 from dehaze_jax.arrays import Image, Params, Tree
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.colour import luma
+from dehaze_jax.image.resampling import box_reduce
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
 
@@ -50,8 +51,19 @@ def restore_whole(
     Returns:
         Restored pictures in [0, 1].
     """
-    context = method.summarise(variables, hazy, options or RestoreOptions())
+    reduced = box_reduce(hazy, _reduction(method, hazy.shape[-3], hazy.shape[-2]))
+    context = method.summarise(variables, reduced, options or RestoreOptions())
     return jnp.clip(_render_rows(method, variables, context, hazy, hazy.shape[-3]), 0, 1)
+
+
+def restore_pixels(
+    method: Method,
+    variables: Params,
+    pixels: Num[Array, "h w *c"],
+    options: RestoreOptions | None = None,
+) -> Num[Array, "h w *c"]:
+    """`restore_whole` for a picture as it comes: integers in full range, colour or grey."""
+    return _from_unit(restore_whole(method, variables, _to_unit(pixels), options), pixels)
 
 
 def summarise_picture(
@@ -63,8 +75,9 @@ def summarise_picture(
     device: Device | None = None,
 ) -> Tree:
     """All that is global in a picture; small. `device` is the one that holds `variables`."""
-    unit = _to_unit(jax.device_put(_narrow(picture), device))
-    return method.summarise(variables, unit, options or RestoreOptions())
+    pixels = jax.device_put(_narrow(picture), device)
+    reduced = _reduce(pixels, _reduction(method, *picture.shape[:2]))
+    return method.summarise(variables, reduced, options or RestoreOptions())
 
 
 def restore_rows(
@@ -193,7 +206,16 @@ def _narrow(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
 
 
-@jax.jit
+def _reduction(method: Method, height: int, width: int) -> int:
+    """How many times smaller than the picture what `summarise` reads may be."""
+    return max(1, min(height, width) // method.overview) if method.overview else 1
+
+
+@functools.partial(jax.jit, static_argnames="factor")
+def _reduce(pixels: Num[Array, "h w *c"], factor: int) -> Float[Array, "rows columns 3"]:
+    return box_reduce(_to_unit(pixels), factor)
+
+
 def _to_unit(pixels: Num[Array, "h w *c"]) -> Float[Array, "h w 3"]:
     image = pixels.astype(jnp.float32)
     if jnp.issubdtype(pixels.dtype, jnp.integer):
@@ -219,12 +241,18 @@ def _render_rows(method, variables, context, rows: Image, height) -> Image:
     return restored[..., halo : restored.shape[-3] - halo, :, :]
 
 
-@functools.partial(jax.jit, static_argnames="method")
 def _render_strip(
-    method: Method, variables: Params, context: Tree, pixels: Num[Array, "h w *c"], where: Rows
+    method: Method, variables: Params, context: Tree, pixels: Pixels, where: Rows
 ) -> tuple[Num[Array, "rows w *c"], Bool[Array, ""]]:
-    restored = method.render(variables, context, _to_unit(pixels), where)
-    restored = restored[method.halo : restored.shape[0] - method.halo]
+    restored = method.render(variables, context, _unit_of(pixels), where)
+    return _finish(restored[method.halo : restored.shape[0] - method.halo], pixels)
+
+
+_unit_of = jax.jit(_to_unit)
+
+
+@jax.jit
+def _finish(restored, pixels):
     return _from_unit(restored, pixels), jnp.isfinite(restored).all()
 
 

@@ -181,8 +181,22 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
     arguments = ("--weights", "mine", "--solver", "heun", "--steps", "3")
     code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", *arguments)
     assert code == 0
-    assert seen == [("mine", {"solver": "heun", "steps": 3})]
+    assert seen == [("mine", {"solver": "heun", "steps": 3, "baked": None})]
     assert "6 evaluations" in out[0]
+
+
+def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):
+    seen = []
+
+    def load(name, **options):
+        seen.append(options["baked"])
+        return Restorer(HALVES, {})
+
+    monkeypatch.setattr(loading, "load", load)
+    save_png(tmp_path / "in.png", "RGB")
+    code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", "--baked")
+    assert (code, seen) == (0, ["local"])
+    assert out[0].endswith(", 16 evaluations on a small copy")
 
 
 def test_a_file_without_read_permission(tmp_path, toy, run, monkeypatch):

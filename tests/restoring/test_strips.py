@@ -71,12 +71,12 @@ def test_sharded_rows_stay_on_their_devices(method, variables):
 
 
 def test_strips_of_one_width_share_a_program(method, variables):
-    strips._render_strip.clear_cache()
+    strips._finish.clear_cache()
     for height in (40, 41, 64):
         image = picture(height, 13)
         context = restoring.summarise_picture(method, variables, image)
         restoring.restore_rows(method, variables, context, image, strip_pixels=13 * 16)
-    assert strips._render_strip._cache_size() == 1
+    assert strips._finish._cache_size() == 1
 
 
 def test_progress_reaches_the_last_row(method, variables):

@@ -27,6 +27,9 @@ from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser, start
 from dehaze_jax.methods.protocol import Batch, Method, Rows, Scalars, TrainState
 from dehaze_jax.networks.backbones import find_backbone
 
+# Pixels of a picture for one of the proxy, along each side: more make no difference to the eye.
+_OVERVIEW = 4
+
 
 @flax.struct.dataclass
 class Context:
@@ -65,6 +68,7 @@ def summarise(
     return _solve_proxy(config, variables, _shrink(config, hazy), options)
 
 
+@partial(jax.jit, static_argnames="config")
 def render(
     config: DehazeFlowConfig, variables: Params, context: Context, rows: Image, where: Rows
 ) -> Image:
@@ -135,4 +139,5 @@ def build(config: DehazeFlowConfig, optimiser: OptimiserConfig, total_steps: int
         render=lambda variables, context, rows, where: render(
             config, variables, context, rows, where
         ),
+        overview=_OVERVIEW * config.proxy_size,
     )
