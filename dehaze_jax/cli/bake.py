@@ -53,7 +53,7 @@ def main(args: list[str]) -> int:
         raise InputError("size", f"must lie in [2, {_LARGEST}], not {options.size}")
     picture = read(options.input)
     restorer = load(options.weights, solver=options.solver, steps=options.steps)
-    baked, psnr = bake_picture(restorer, picture.pixels, kind="lut", size=options.size)
+    baked, psnr = bake_picture(restorer, picture.pixels, size=options.size)
     write_cube(output, np.asarray(baked.table), title=f"dehaze-jax {options.weights}")
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"{options.input} -> {output}: {options.size} nodes; on a small copy of the picture "

@@ -85,16 +85,10 @@ def _locate(
     return (red * size + green) * size + blue, _INTERPOLATIONS[interpolation](fraction, size)
 
 
-def _first_nodes(table_shape: Sequence[int], ndim: int) -> Array:
-    """Number of the first node of each table, in the rank of the planes."""
-    *tables, size, _, _, _ = table_shape
-    starts = jnp.arange(int(np.prod(tables, dtype=int)), dtype=jnp.int32) * size**3
-    return starts.reshape(*tables, *(1,) * (ndim - len(tables)))
-
-
 def _read(table: Array, *planes: Array, interpolation: Interpolation) -> list[Array]:
+    if table.ndim > 4:
+        return jax.vmap(partial(_read, interpolation=interpolation))(table, *planes)
     first, nodes = _locate(interpolation, table.shape[-2], planes)
-    first = first + _first_nodes(table.shape, first.ndim)
     flat = table.reshape(-1, 3)
 
     def channel(values):
@@ -121,13 +115,19 @@ def _spread(
 
     Pieces are rows of the planes: their last axis but one is cut.
     """
-    shape = planes_and_cotangents[0].shape
+    if len(table_shape) > 4:
+        of_one = partial(
+            _spread, interpolation=interpolation, table_shape=table_shape[1:], piece=piece
+        )
+        return jax.vmap(of_one)(*planes_and_cotangents)
+    size, shape = table_shape[0], planes_and_cotangents[0].shape
     total = jnp.zeros(int(np.prod(table_shape)), planes_and_cotangents[-1].dtype)
     if 0 in shape:
         return total.reshape(table_shape)
-    arrays = [array.reshape(shape + (1,) * (2 - len(shape))) for array in planes_and_cotangents]
-    starts = _first_nodes(table_shape, arrays[0].ndim)
-    rows = arrays[0].shape[-2]
+    *outer, rows, columns = [1] * (2 - len(shape)) + list(shape)
+    if rows == 1:
+        rows, columns = columns, 1
+    arrays = [array.reshape(*outer, rows, columns) for array in planes_and_cotangents]
     height = rows if piece is None else min(rows, max(1, rows * piece // arrays[0].size))
 
     def add(total, top, whole):
@@ -136,15 +136,11 @@ def _spread(
         def cut(array):
             return lax.dynamic_slice_in_dim(array, top, height, axis=-2).reshape(-1)
 
-        def flatten(array):
-            piece_shape = (*arrays[0].shape[:-2], height, arrays[0].shape[-1])
-            return jnp.broadcast_to(array, piece_shape).reshape(-1)
-
         planes, cotangents = [cut(a) for a in arrays[:3]], [cut(a) for a in arrays[3:]]
-        fresh = flatten((top + jnp.arange(height) >= whole)[:, None].reshape(-1, 1))
+        row = (top + jnp.arange(height)).reshape((1,) * len(outer) + (height, 1))
+        fresh = jnp.broadcast_to(row >= whole, (*outer, height, columns)).reshape(-1)
         cotangents = [jnp.where(fresh, cotangent, 0) for cotangent in cotangents]
-        first, nodes = _locate(interpolation, table_shape[-2], planes)
-        first = first + flatten(starts)
+        first, nodes = _locate(interpolation, size, planes)
         # [colours, nodes along blue, channels], as they lie in the table.
         shares = jnp.stack(nodes.along, axis=-1)[:, :, None]
         shares = (shares * jnp.stack(cotangents, axis=-1)[:, None, :]).reshape(first.size, -1)

@@ -2,14 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dehaze_jax.arrays import Image, Params, Tree
-from dehaze_jax.flow.baking import BakedGrid, BakedLut, Kind, bake
+from dehaze_jax.flow.baking import BakedLut, Kind, bake
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
 from dehaze_jax.metrics.fidelity import psnr
@@ -44,28 +42,24 @@ def bake_method(method: Method, *, kind: Kind = "local") -> Method:
     )
 
 
-def bake_picture(
-    restorer: Restorer, picture: np.ndarray, *, kind: Kind = "lut", size: int | Sequence[int]
-) -> tuple[BakedLut | BakedGrid, float]:
-    """Learns what a restorer does to one picture.
+def bake_picture(restorer: Restorer, picture: np.ndarray, *, size: int) -> tuple[BakedLut, float]:
+    """Learns one table of what a restorer does to the colours of a picture.
 
     Args:
         restorer: what `load` returns, not baked itself.
         picture: see `Restorer`.
-        kind: see `flow.bake`.
-        size: see `flow.bake`.
+        size: nodes of the table along each axis.
 
     Returns:
-        What `flow.bake` returns, and its distance from the full solve on the small copy: PSNR in
-        dB, of restored pictures clipped to [0, 1].
+        The table, and its distance from the full solve on the small copy: PSNR in dB.
     """
     take_copy = dataclasses.replace(
         restorer.method, summarise=lambda _, hazy, __: _square(hazy), overview=COPY_SIZE
     )
     copy = summarise_picture(take_copy, None, picture, restorer.options)
     restored = _restore_copy(restorer.method, restorer.options, restorer.variables, copy)
-    baked = _bake(copy, restored, kind, size if isinstance(size, int) else tuple(size))
-    return baked, float(psnr(jnp.clip(baked(copy), 0, 1), restored))
+    baked = _bake(copy, restored, "lut", size)
+    return baked, float(psnr(baked(copy), restored))
 
 
 # Programs of their own, so that only the shrinking is compiled anew for another size of picture.

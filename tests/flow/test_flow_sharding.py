@@ -53,7 +53,6 @@ def test_a_sharded_batch_stays_sharded(options, collectives):
 
 
 def test_exported_solves_agree_in_a_fresh_process(tmp_path):
-    pytest.importorskip("flatbuffers")
     x0 = jnp.linspace(-1, 1, 12).reshape(2, 2, 3)
     kinds = {
         "fixed": {},

@@ -153,6 +153,6 @@ def test_gradients_in_pieces(interpolation, shape, monkeypatch):
     monkeypatch.setattr(lookup, "_PIECE", 64)
     gradient = jax.jit(lambda *point: jax.grad(loss)(*point, interpolation))
     looped = "while" in gradient.lower(table, planes).as_text()
-    assert looped == (shape != (1, 700))  # a single row is one piece
+    assert looped
     expected = jax.jit(lambda *point: jax.grad(plain_loss)(*point, interpolation))(table, planes)
     check_trees(gradient(table, planes), expected, 1e-5)

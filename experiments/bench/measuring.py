@@ -1,0 +1,89 @@
+"""Measures several ways of doing the same things in turns, and writes the table."""
+
+import dataclasses
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way of doing a task.
+
+    Attributes:
+        task: what is done; ways are compared with the first one of the same task.
+        name: of the way.
+        run: does it, and returns when it is done.
+        scratch: megabytes that a compiled program asks for beyond its arguments and results.
+    """
+
+    task: str
+    name: str
+    run: Callable[[], Any]
+    scratch: float | None = None
+
+
+def machine(threads: int, packages: Sequence[str]) -> str:
+    """One line: processor, threads, and versions of those packages that are installed."""
+    versions = []
+    for package in packages:
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    model = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            lines = [line.partition(":")[2].strip() for line in file if "model name" in line]
+        model = f"{lines[0]} ({platform.machine()})" if lines else model
+    return f"{model}, {threads} threads, Python {platform.python_version()}, {', '.join(versions)}"
+
+
+def run_in_turns(ways: Sequence[Way], rounds: int) -> list[list[float]]:
+    """Seconds of each way in each round.
+
+    A round runs every way once, so that what disturbs the machine strikes all of them. Two more
+    rounds go ahead that are not counted.
+    """
+    seconds: list[list[float]] = [[] for _ in ways]
+    gc.collect()
+    gc.disable()
+    for turn in track(range(-2, rounds), "Rounds", console=Console(stderr=True)):
+        for way, times in zip(ways, seconds, strict=True):
+            time.sleep(0.02)  # idle threads of the way before may spin for a while
+            start = time.perf_counter()
+            way.run()
+            if turn >= 0:
+                times.append(time.perf_counter() - start)
+    gc.enable()
+    return seconds
+
+
+def markdown(ways: Sequence[Way], seconds: Sequence[Sequence[float]]) -> str:
+    """The table: median and interquartile range, and the ratio to the first way of the task.
+
+    The ratio is the median of the rounds' ratios: what slows a round down slows both.
+    """
+    lines = [
+        "| task | way | median ms | quartiles ms | ratio | scratch MB |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    first: dict[str, Sequence[float]] = {}
+    for way, times in zip(ways, seconds, strict=True):
+        base = first.setdefault(way.task, times)
+        ratio = statistics.median(a / b for a, b in zip(times, base, strict=True))
+        low, middle, high = (1e3 * t for t in statistics.quantiles(times, method="inclusive"))
+        scratch = "" if way.scratch is None else f"{way.scratch:.0f}"
+        lines.append(
+            f"| {way.task} | {way.name} | {middle:.1f} | {low:.1f} to {high:.1f} "
+            f"| {ratio:.2f} | {scratch} |"
+        )
+    return "\n".join(lines)
