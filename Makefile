@@ -7,9 +7,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+VARIANT ?= full
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench study lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -41,6 +42,10 @@ lint: $(VENV)/.installed-test ## style, types and import contracts
 
 bench: $(VENV)/.installed ## speed and memory, as tables
 	$(BIN)/python experiments/bench/restore_4k.py
+
+study: $(VENV)/.installed ## solver study and LUT ablation, in runs/; VARIANT=smoke takes two minutes
+	$(BIN)/python experiments/solver_study/run.py --variant $(VARIANT) --output runs/solver_study_$(VARIANT)
+	$(BIN)/python experiments/lut_study/run.py --variant $(VARIANT) --output runs/lut_study_$(VARIANT)
 
 lock: ## requirements.lock anew, for all supported versions of Python (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --upgrade \

@@ -115,12 +115,13 @@ def _spread(
 
     Pieces are rows of the planes: their last axis but one is cut.
     """
+    size = table_shape[-2]
     if len(table_shape) > 4:
         of_one = partial(
             _spread, interpolation=interpolation, table_shape=table_shape[1:], piece=piece
         )
         return jax.vmap(of_one)(*planes_and_cotangents)
-    size, shape = table_shape[0], planes_and_cotangents[0].shape
+    shape = planes_and_cotangents[0].shape
     total = jnp.zeros(int(np.prod(table_shape)), planes_and_cotangents[-1].dtype)
     if 0 in shape:
         return total.reshape(table_shape)

@@ -2,6 +2,9 @@ from .config import MethodConfig as MethodConfig
 from .config import OptimiserConfig as OptimiserConfig
 from .config import RestoreOptions as RestoreOptions
 from .dehazeflow.config import DehazeFlowConfig as DehazeFlowConfig
+from .dehazeflow.config import ObjectiveConfig as ObjectiveConfig
+from .dehazeflow.problem import FlowProblem as FlowProblem
+from .dehazeflow.problem import flow_problem as flow_problem
 from .protocol import Batch as Batch
 from .protocol import Method as Method
 from .protocol import Rows as Rows

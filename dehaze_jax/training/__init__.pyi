@@ -3,3 +3,4 @@ from .config import TrainConfig as TrainConfig
 from .loop import TrainResult as TrainResult
 from .loop import train as train
 from .mesh import make_mesh as make_mesh
+from .provenance import machine as machine

@@ -1,0 +1,139 @@
+"""One solve: compiled, timed, counted."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from solver_study.config import StudyConfig
+
+from dehaze_jax import flow
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How an ODE is solved: equal steps, or steps chosen by tolerance.
+
+    Attributes:
+        solver: name in `flow.SOLVERS`.
+        steps: number of equal steps.
+        tolerance: rtol and atol; the first step that is tried is the whole way.
+    """
+
+    solver: str
+    steps: int | None = None
+    tolerance: float | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Options of `flow.integrate`."""
+        if self.tolerance is None:
+            return {"solver": self.solver, "num_steps": self.steps}
+        tolerances = {"rtol": self.tolerance, "atol": self.tolerance}
+        return {"solver": self.solver, "num_steps": 1, **tolerances}
+
+
+class Problem(NamedTuple):
+    """What `flow.integrate` solves from t = 0 to t = 1."""
+
+    velocity: Callable
+    x0: Any
+    params: Any
+
+
+class Program(NamedTuple):
+    """A compiled solve; memory in bytes, None where the backend does not tell."""
+
+    run: Callable
+    compile_seconds: float
+    scratch_bytes: int | None
+    peak_bytes: int | None
+
+
+def settings(config: StudyConfig) -> list[Setting]:
+    """Every solver with every number of steps, and with every tolerance if it can."""
+    fixed = [Setting(name, steps=n) for name in config.solvers for n in config.steps]
+    adaptive = [
+        Setting(name, tolerance=tolerance)
+        for name in config.solvers
+        if estimates_error(name)
+        for tolerance in config.tolerances
+    ]
+    return fixed + adaptive
+
+
+def estimates_error(solver: str) -> bool:
+    """Whether the solver can choose its steps; `flow.integrate` refuses the others."""
+    table = getattr(flow.SOLVERS[solver], "tableau", None)
+    return table is not None and bool(np.any(table.b_error != 0))
+
+
+def order(solver: str) -> int:
+    """The order that a solver is known for."""
+    return flow.SOLVERS[solver].order(None) or 0
+
+
+class Programs:
+    """Compiled solves. Problems of the same velocity and shapes share theirs."""
+
+    def __init__(self):
+        self._known: dict[Any, Program] = {}
+
+    def find(self, problem: Problem, setting: Setting, **options: Any) -> Program:
+        """The program of a problem, compiled at the first call.
+
+        Args:
+            problem: what is solved.
+            setting: how.
+            options: further ones of `flow.integrate`.
+        """
+        leaves, structure = jax.tree.flatten(problem.velocity)
+        shapes = [(leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(problem[1:])]
+        key = (*leaves, structure, *shapes, setting, *options.items())
+        if key not in self._known:
+            self._known[key] = _compile(problem, setting, options)
+        return self._known[key]
+
+
+def solve(
+    program: Program, problem: Problem, *, repeats: int, seconds: float
+) -> tuple[Any, flow.FlowStats, float]:
+    """Runs a program until its time is known.
+
+    Args:
+        program: of this problem.
+        problem: what is solved.
+        repeats: warm runs at most.
+        seconds: no further one after so long; a first run that takes longer is the only one.
+
+    Returns:
+        The state at t = 1, what the solve did, and the median time of a run.
+    """
+
+    def timed():
+        start = time.perf_counter()
+        result = jax.block_until_ready(program.run(problem.x0, problem.params))
+        return result, time.perf_counter() - start
+
+    (end, stats), first = timed()
+    times = [first] if first > seconds else []
+    while len(times) < repeats and sum(times) < seconds:
+        times.append(timed()[1])
+    return end, stats, statistics.median(times)
+
+
+def _compile(problem: Problem, setting: Setting, options: dict[str, Any]) -> Program:
+    def run(x0, params):
+        return flow.integrate(problem.velocity, x0, params, **setting.options(), **options)
+
+    start = time.perf_counter()
+    compiled = jax.jit(run).lower(problem.x0, problem.params).compile()
+    seconds = time.perf_counter() - start
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return Program(compiled, seconds, None, None)
+    scratch = memory.temp_size_in_bytes
+    peak = scratch + memory.argument_size_in_bytes + memory.output_size_in_bytes
+    return Program(compiled, seconds, scratch, peak)
