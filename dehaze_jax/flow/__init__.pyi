@@ -15,6 +15,7 @@ from .solvers import RK4 as RK4
 from .solvers import RK438 as RK438
 from .solvers import SOLVERS as SOLVERS
 from .solvers import evaluations as evaluations
+from .solvers import has_error_estimate as has_error_estimate
 from .stages import scan_stages as scan_stages
 from .stats import FlowStats as FlowStats
 from .stats import check_solved as check_solved

@@ -5,8 +5,10 @@ picture `[h, w, 3]` or `[h, w]`: integers use their full range, floats lie in [0
 to the device in the type they have, and are converted and rounded there.
 """
 
-import collections
+import concurrent.futures
 import functools
+import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -34,7 +36,8 @@ Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
 STRIP_PIXELS = 2**17
 """Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
 
-_IN_FLIGHT = 3
+# Strips under way at once: on CPUs a core each, elsewhere enough to hide the copies.
+_AT_ONCE = min(os.cpu_count() or 1, 8)
 
 
 def restore_whole(
@@ -92,8 +95,9 @@ def restore_rows(
     """Restores a picture strip by strip of full rows.
 
     Every strip has the same shape, and pictures of many sizes share it (`strip_shape`), so that few
-    programs are compiled. Some strips are under way at any time, so that copies and
-    computation overlap; nothing of the size of the picture is held but its input and output.
+    programs are compiled. Some strips are under way at any time, so that all cores of a CPU work,
+    and copies and computation overlap; nothing of the size of the picture is held but its input and
+    output.
 
     Args:
         method: what restores.
@@ -112,24 +116,25 @@ def restore_rows(
     height, width = picture.shape[:2]
     rows, columns = strip_shape(height, width, strip_pixels)
     restored = np.empty_like(picture)
-    under_way: collections.deque = collections.deque()
 
-    def collect() -> None:
-        start, (strip, finite) = under_way.popleft()
+    def restore_strip(start: int) -> int:
         stop = min(start + rows, height)
-        _check_finite(finite)
-        restored[start:stop] = np.asarray(strip)[: stop - start, :width]
-        if progress is not None:
-            progress(stop, height)
-
-    for start in range(0, height, rows):
         where = Rows(np.int32(start - method.halo), np.int32(height), np.int32(width))
         pixels = _take(picture, start - method.halo, start + rows + method.halo, columns)
-        under_way.append((start, _render_strip(method, variables, context, _narrow(pixels), where)))
-        if len(under_way) > _IN_FLIGHT:
-            collect()
-    while under_way:
-        collect()
+        strip, finite = _render_strip(method, variables, context, _narrow(pixels), where)
+        restored[start:stop] = np.asarray(strip)[: stop - start, :width]
+        _check_finite(finite)
+        return stop
+
+    pool = concurrent.futures.ThreadPoolExecutor(_AT_ONCE)
+    try:
+        first, *others = range(0, height, rows)
+        # The first one is alone, because it may have to be compiled.
+        for stop in itertools.chain([restore_strip(first)], pool.map(restore_strip, others)):
+            if progress is not None:
+                progress(stop, height)
+    finally:
+        pool.shutdown(cancel_futures=True)
     return restored
 
 

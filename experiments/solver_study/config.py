@@ -22,10 +22,10 @@ class StudyConfig:
     """Steps of dopri8 that make the reference of trained fields."""
     check_steps: int = 128
     """Steps of rk4 that check the reference."""
-    repeats: int = 5
+    repeats: int = 3
     """Warm runs whose median time is taken."""
-    repeat_seconds: float = 0.5
-    """No further repeat once they have taken so long; a first run above it is the only one."""
+    repeat_seconds: float = 0.3
+    """No further repeat once they have taken so long."""
     analytic_size: tuple[int, int] = (16, 24)
     """Rows and columns of the state of analytic fields."""
     landscapes: Landscapes = dataclasses.field(default_factory=Landscapes)

@@ -68,7 +68,8 @@ class Result:
         reference: what the errors are against, in words.
         reference_error: bound of the reference's own error, as `Row.error`.
         displacement: root mean square of the way from start to end.
-        straightness: mean over the pictures of S, see `flow.FlowStats`.
+        bend: S of `flow.FlowStats` as a share of the mean square displacement, both of the whole
+            state, which for a trained field is the proxy and the pictures; 0 for a straight line.
         hazy: scores of the untouched pictures, of a trained field.
         solved: those of the reference.
         strips: the first picture by solver and steps.
@@ -79,16 +80,10 @@ class Result:
     reference: str
     reference_error: float
     displacement: float
-    straightness: float
+    bend: float
     hazy: dict[str, float]
     solved: dict[str, float]
     strips: dict[tuple[str, int], np.ndarray]
-
-    @property
-    def bend(self) -> float:
-        """S as a share of the mean square displacement; 0 for a straight line."""
-        # Rounding errors may put S below zero.
-        return max(self.straightness, 0.0) / self.displacement**2
 
 
 def measure_field(
@@ -116,7 +111,7 @@ def rms(difference: Any) -> float:
 
 
 def _measure(field, config, programs, advance):
-    reference, reference_error, words, straightness = _reference(field, config, programs)
+    reference, reference_error, words, bend = _reference(field, config, programs)
     rows, strips, errors = [], {}, {}
     for setting in settings(config):
         program = programs.find(field.problem, setting)
@@ -143,7 +138,7 @@ def _measure(field, config, programs, advance):
         reference=words,
         reference_error=reference_error,
         displacement=rms(reference - np.asarray(field.picture(field.problem.x0))),
-        straightness=straightness,
+        bend=bend,
         hazy=scores(pairs.hazy, pairs.clear) if pairs else {},
         solved=scores(reference, pairs.clear) if pairs else {},
         strips=strips,
@@ -151,21 +146,31 @@ def _measure(field, config, programs, advance):
 
 
 def _reference(field, config, programs):
-    """The end that errors are against, a bound of its own error, words for both, straightness."""
+    """The end that errors are against, a bound of its own error, words for both, the bend."""
     problem = field.problem
     fine = Setting("dopri8", steps=config.reference_steps)
     program = programs.find(problem, fine, straightness=True)
     end, stats = program.run(problem.x0, problem.params)
-    end, straightness = np.asarray(field.picture(end)), float(np.mean(stats.straightness))
+    # Rounding errors may put S below zero.
+    bend = max(float(np.mean(stats.straightness)), 0.0) / _mean_square_way(problem.x0, end)
+    end = np.asarray(field.picture(end))
     if field.exact is not None:
         bound = _ROUNDING * rms(field.exact) * np.finfo(np.float64).eps
-        return field.exact, float(bound), "closed form, double precision", straightness
+        return field.exact, float(bound), "closed form, double precision", bend
     check = Setting("rk4", steps=config.check_steps)
     other, _ = programs.find(problem, check).run(problem.x0, problem.params)
     if not np.isfinite(end).all():
         raise RuntimeError(f"{field.name}: the reference is not finite")
     words = f"dopri8, {fine.steps} steps; checked by rk4, {check.steps} steps"
-    return end, rms(end - np.asarray(field.picture(other))), words, straightness
+    return end, rms(end - np.asarray(field.picture(other))), words, bend
+
+
+def _mean_square_way(start, end) -> float:
+    """Mean over all values of a state, as S is."""
+    ways = [
+        np.asarray(b, float) - a for a, b in zip(*map(jax.tree.leaves, (start, end)), strict=True)
+    ]
+    return float(sum(np.sum(way**2) for way in ways) / sum(way.size for way in ways))
 
 
 def _order(coarser: float, error: float, floor: float) -> float | None:

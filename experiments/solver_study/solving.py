@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from solver_study.config import StudyConfig
 
 from dehaze_jax import flow
@@ -27,12 +27,10 @@ class Setting:
     steps: int | None = None
     tolerance: float | None = None
 
-    def options(self) -> dict[str, Any]:
-        """Options of `flow.integrate`."""
-        if self.tolerance is None:
-            return {"solver": self.solver, "num_steps": self.steps}
-        tolerances = {"rtol": self.tolerance, "atol": self.tolerance}
-        return {"solver": self.solver, "num_steps": 1, **tolerances}
+    @property
+    def adaptive(self) -> bool:
+        """Whether steps are chosen by tolerance."""
+        return self.tolerance is not None
 
 
 class Problem(NamedTuple):
@@ -58,16 +56,10 @@ def settings(config: StudyConfig) -> list[Setting]:
     adaptive = [
         Setting(name, tolerance=tolerance)
         for name in config.solvers
-        if estimates_error(name)
+        if flow.has_error_estimate(flow.SOLVERS[name])
         for tolerance in config.tolerances
     ]
     return fixed + adaptive
-
-
-def estimates_error(solver: str) -> bool:
-    """Whether the solver can choose its steps; `flow.integrate` refuses the others."""
-    table = getattr(flow.SOLVERS[solver], "tableau", None)
-    return table is not None and bool(np.any(table.b_error != 0))
 
 
 def order(solver: str) -> int:
@@ -91,10 +83,13 @@ class Programs:
         """
         leaves, structure = jax.tree.flatten(problem.velocity)
         shapes = [(leaf.shape, leaf.dtype.name) for leaf in jax.tree.leaves(problem[1:])]
-        key = (*leaves, structure, *shapes, setting, *options.items())
+        # One program for all tolerances.
+        how = (setting.solver, setting.steps, setting.adaptive)
+        key = (*leaves, structure, *shapes, *how, *options.items())
         if key not in self._known:
             self._known[key] = _compile(problem, setting, options)
-        return self._known[key]
+        program, tolerance = self._known[key], _tolerance(setting)
+        return program._replace(run=lambda x0, params: program.run(x0, params, tolerance))
 
 
 def solve(
@@ -105,11 +100,11 @@ def solve(
     Args:
         program: of this problem.
         problem: what is solved.
-        repeats: warm runs at most.
-        seconds: no further one after so long; a first run that takes longer is the only one.
+        repeats: warm runs at most; at least one.
+        seconds: no further one after so long.
 
     Returns:
-        The state at t = 1, what the solve did, and the median time of a run.
+        The state at t = 1, what the solve did, and the median time of a warm run.
     """
 
     def timed():
@@ -117,19 +112,29 @@ def solve(
         result = jax.block_until_ready(program.run(problem.x0, problem.params))
         return result, time.perf_counter() - start
 
-    (end, stats), first = timed()
-    times = [first] if first > seconds else []
-    while len(times) < repeats and sum(times) < seconds:
+    (end, stats), _ = timed()
+    times: list[float] = []
+    while not times or (len(times) < repeats and sum(times) < seconds):
         times.append(timed()[1])
     return end, stats, statistics.median(times)
 
 
+def _tolerance(setting: Setting) -> jax.Array:
+    return jnp.asarray(setting.tolerance or 0.0, float)
+
+
 def _compile(problem: Problem, setting: Setting, options: dict[str, Any]) -> Program:
-    def run(x0, params):
-        return flow.integrate(problem.velocity, x0, params, **setting.options(), **options)
+    def run(x0, params, tolerance):
+        steps: dict[str, Any] = {"num_steps": setting.steps}
+        if setting.adaptive:
+            steps = {"num_steps": 1, "rtol": tolerance, "atol": tolerance}
+        return flow.integrate(
+            problem.velocity, x0, params, solver=setting.solver, **steps, **options
+        )
 
     start = time.perf_counter()
-    compiled = jax.jit(run).lower(problem.x0, problem.params).compile()
+    arguments = problem.x0, problem.params, _tolerance(setting)
+    compiled = jax.jit(run, keep_unused=True).lower(*arguments).compile()
     seconds = time.perf_counter() - start
     memory = compiled.memory_analysis()
     if memory is None:

@@ -84,7 +84,6 @@ def _facts(result: Result) -> dict[str, Any]:
         "reference": result.reference,
         "reference_error": result.reference_error,
         "displacement": result.displacement,
-        "straightness": result.straightness,
         "bend": result.bend,
         "hazy": result.hazy,
         "solved": result.solved,

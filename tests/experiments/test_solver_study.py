@@ -13,7 +13,7 @@ from solver_study.analytic import analytic_fields
 from solver_study.config import VARIANTS
 from solver_study.fields import make_real
 from solver_study.findings import SOLVED, cheapest, worth_from
-from solver_study.solving import Problem, Programs, Setting, estimates_error
+from solver_study.solving import Problem, Programs, Setting
 from solver_study.study import run
 from studies.landscapes import Landscapes
 
@@ -45,7 +45,7 @@ def test_solvers_that_may_choose_their_steps(name):
     def trace():
         jax.eval_shape(lambda x: flow.integrate(_still, x, **options), np.zeros(1, np.float32))
 
-    if estimates_error(name):
+    if flow.has_error_estimate(flow.SOLVERS[name]):
         trace()
     else:
         with pytest.raises(ValueError, match="no error estimate"):
