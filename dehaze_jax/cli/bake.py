@@ -41,6 +41,7 @@ def main(args: list[str]) -> int:
     import numpy as np
 
     from dehaze_jax.errors import InputError
+    from dehaze_jax.image.atomic import check_folder
     from dehaze_jax.image.files import read
     from dehaze_jax.lut.cube import write_cube
     from dehaze_jax.restoring.baking import bake_picture
@@ -51,10 +52,11 @@ def main(args: list[str]) -> int:
         raise InputError(output, "must be called .cube")
     if not 2 <= options.size <= _LARGEST:
         raise InputError("size", f"must lie in [2, {_LARGEST}], not {options.size}")
+    check_folder(output)
     picture = read(options.input)
     restorer = load(options.weights, solver=options.solver, steps=options.steps)
     baked, psnr = bake_picture(restorer, picture.pixels, size=options.size)
-    write_cube(output, np.asarray(baked.table), title=f"dehaze-jax {options.weights}")
+    write_cube(output, np.asarray(baked.table), title="dehaze-jax")
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"{options.input} -> {output}: {options.size} nodes; on a small copy of the picture "
         f"{psnr:.1f} dB PSNR from the full solve"

@@ -13,7 +13,8 @@ from dehaze_jax.cli.parsing import parse
 class Export:
     """Write a model, solver and weights included, as one program for pictures of one size.
 
-    In Python, jax.export.deserialize(FILE's bytes).call(picture) restores; only JAX is needed.
+    In Python, jax.export.deserialize(FILE's bytes).call(picture) restores; JAX and flatbuffers are
+    all that is needed.
     """
 
     output: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")]
@@ -39,11 +40,12 @@ def main(args: list[str]) -> int:
     options = parse(Export, args=args, prog="dehaze-jax export")
     import pathlib
 
-    from dehaze_jax.image.atomic import replacing
+    from dehaze_jax.image.atomic import check_folder, replacing
     from dehaze_jax.restoring.exporting import export_restorer
     from dehaze_jax.restoring.loading import load
 
     output = pathlib.Path(options.output)
+    check_folder(output)
     restorer = load(options.weights, solver=options.solver, steps=options.steps)
     exported = export_restorer(
         restorer,

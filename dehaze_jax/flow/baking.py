@@ -9,13 +9,14 @@ models are fitted here to the moments around each node of the grid, not by one l
 """
 
 import dataclasses
+import operator
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Shaped
 
 from dehaze_jax.arrays import Grid, Image, Lut
 from dehaze_jax.image.bilateral_grid import level_weights, slice_apply
@@ -23,9 +24,10 @@ from dehaze_jax.image.colour import luma
 from dehaze_jax.lut.fitting import fit
 from dehaze_jax.lut.interpolation import apply
 
-Kind: TypeAlias = Literal["lut", "local"]
+KINDS = ("lut", "local")
 
 _LUT_SIZE, _LUT_SMOOTHNESS = 33, 1e-4
+_INTERPOLATION = "tetrahedral"
 _GRID_SIZE = (16, 16, 8)
 
 # Chosen on validation pictures. Nodes hear their neighbours this much, and all others a little, so
@@ -56,7 +58,7 @@ class BakedLut:
     ) -> Image:
         """Restores an image, or a strip of one; where it lies makes no difference."""
         del start, height, width
-        return apply(self.table, image, interpolation="tetrahedral")
+        return apply(self.table, image, interpolation=_INTERPOLATION)
 
 
 @jax.tree_util.register_dataclass
@@ -88,8 +90,8 @@ _guide = jax.jit(luma)
 
 
 def bake(
-    source: Float[Array, "..."],
-    target: Float[Array, "..."],
+    source: Shaped[Array, "..."],
+    target: Shaped[Array, "..."],
     *,
     kind: str = "lut",
     size: int | Sequence[int] | None = None,
@@ -109,28 +111,39 @@ def bake(
         models may leave it.
 
     Raises:
-        ValueError: the pictures are not colour pictures of one size, the size does not fit the
-            kind, or there is no such kind.
+        ValueError: the pictures are not float colour pictures of one size, or hold values that are
+            not finite; the size does not fit the kind; or there is no such kind.
     """
     if source.ndim != 3 or source.shape[-1] != 3 or source.shape != target.shape:
         raise ValueError(
             "a flow is baked from two colour pictures of one size [h, w, 3], not "
             f"{list(source.shape)} and {list(target.shape)}"
         )
+    for name, picture in (("source", source), ("target", target)):
+        if not jnp.issubdtype(picture.dtype, jnp.floating):
+            raise ValueError(f"the {name} has to hold floats in [0, 1], not {picture.dtype}")
+        if not isinstance(picture, jax.core.Tracer) and not bool(jnp.isfinite(picture).all()):
+            raise ValueError(f"the {name} holds values that are not finite")
     if kind == "lut":
         nodes = _LUT_SIZE if size is None else size
-        if not isinstance(nodes, int):
+        if isinstance(nodes, Sequence):
             raise ValueError(f"a table has one size, not {nodes}")
-        table = fit(source, target, size=nodes, smoothness=_LUT_SMOOTHNESS)
+        table = fit(
+            source,
+            target,
+            size=operator.index(nodes),
+            smoothness=_LUT_SMOOTHNESS,
+            interpolation=_INTERPOLATION,
+        )
         # Where there was no colour, the fit carries on what it saw, beyond any colour.
         seen = [reduce(target, axis=(0, 1)).reshape(1, 1, 1, 3) for reduce in (jnp.min, jnp.max)]
         return BakedLut(jnp.clip(table, *seen))
     if kind == "local":
         shape = _GRID_SIZE if size is None else size
-        if isinstance(shape, int) or len(shape) != 3 or min(shape) < 1:
+        if not isinstance(shape, Sequence) or len(shape) != 3 or min(shape) < 1:
             raise ValueError(f"a grid has rows, columns and levels, at least 1 each, not {shape}")
-        return BakedGrid(_fit_grid(source, target, tuple(shape)))
-    raise ValueError(f"a flow is baked into 'lut' or 'local', not {kind!r}")
+        return BakedGrid(_fit_grid(source, target, tuple(map(operator.index, shape))))
+    raise ValueError(f"a flow is baked into one of {', '.join(KINDS)}, not {kind!r}")
 
 
 def _fit_grid(source: Array, target: Array, shape: tuple[int, ...]) -> Array:

@@ -16,8 +16,13 @@ from jaxtyping import Array, Float
 from dehaze_jax.arrays import Tree
 
 
+def from_its_start(velocity: Callable, t0: float) -> Callable:
+    """A velocity whose time is counted from `t0`."""
+    return Partial(_from_its_start, velocity, float(t0))
+
+
 def computed_in(velocity: Callable, dtype: DTypeLike) -> Callable:
-    """A velocity that sees the state in another type; time and its result keep theirs."""
+    """A velocity that sees state and parameters in another type; time and result keep theirs."""
     return Partial(_computed_in, velocity, jnp.dtype(dtype))
 
 
@@ -46,8 +51,16 @@ def mean_square(tree: Tree) -> Float[Array, " batch"]:
     return jnp.sum(jnp.stack(totals), axis=0) / sum(leaf[0].size for leaf in leaves)
 
 
+def _from_its_start(velocity, t0, t, x, params: Any):
+    return velocity(t0 + t, x, params)
+
+
 def _computed_in(velocity, dtype, t, x, params: Any):
-    slope = velocity(t, jax.tree.map(lambda leaf: leaf.astype(dtype), x), params)
+    def narrow(leaf):
+        leaf = jnp.asarray(leaf)
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    slope = velocity(t, *jax.tree.map(narrow, (x, params)))
     return jax.tree.map(lambda k, leaf: k.astype(leaf.dtype), slope, x)
 
 

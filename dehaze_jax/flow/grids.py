@@ -29,8 +29,7 @@ def time_grid(kind: str, num_steps: int, *, exponent: float = 2.0) -> Float[np.n
         InputError: an unknown kind.
         ValueError: no steps, or an exponent that is not positive.
     """
-    if num_steps < 1:
-        raise ValueError(f"a solve needs at least one step, not {num_steps}")
+    _check_steps(num_steps)
     share = np.arange(num_steps + 1) / num_steps
     match kind:
         case "uniform":
@@ -71,9 +70,13 @@ def step_times(
     return times
 
 
-def _checked(grid, num_steps):
+def _check_steps(num_steps):
     if num_steps < 1:
         raise ValueError(f"a solve needs at least one step, not {num_steps}")
+
+
+def _checked(grid, num_steps):
+    _check_steps(num_steps)
     shares = np.asarray(grid, np.float64)
     if shares.shape != (num_steps + 1,):
         raise ValueError(

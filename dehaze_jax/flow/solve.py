@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import diffrax
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from jax.typing import DTypeLike
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike, Float
 
 from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
@@ -19,6 +19,8 @@ from dehaze_jax.flow import fields, solvers
 from dehaze_jax.flow.controllers import CountFirstAttempts, StepThrough
 from dehaze_jax.flow.grids import step_times
 from dehaze_jax.flow.stats import FlowStats
+
+Tolerance: TypeAlias = float | Float[Array, ""]
 
 ADJOINTS: Mapping[str, diffrax.AbstractAdjoint] = MappingProxyType(
     {
@@ -56,8 +58,8 @@ def integrate(
     grid: str | ArrayLike = "uniform",
     t0: float = 0.0,
     t1: float = 1.0,
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: Tolerance | None = None,
+    atol: Tolerance | None = None,
     max_steps: int = 4096,
     per_sample: bool = False,
     save_at: ArrayLike | None = None,
@@ -86,7 +88,8 @@ def integrate(
 
     Args:
         velocity: the field.
-        x0: state at `t0`, a pytree of arrays. Types below float32 are raised to it.
+        x0: state at `t0`, a pytree of arrays. Types below that of time are raised to it: float32,
+            or float64 under 64-bit arithmetic.
         params: handed to the velocity.
         solver: a name in `SOLVERS` or an explicit Runge-Kutta solver of diffrax.
         num_steps: steps; with tolerances, the number that the first step is chosen by.
@@ -94,8 +97,8 @@ def integrate(
             `t0` to `t1` that increase from 0 to 1. With tolerances, `uniform`.
         t0: start.
         t1: end; before `t0` for a solve backwards.
-        rtol: relative tolerance, given together with `atol`.
-        atol: absolute tolerance.
+        rtol: relative tolerance, positive, given together with `atol`; may be traced.
+        atol: absolute tolerance, positive; may be traced.
         max_steps: with tolerances, the solve gives up after so many steps.
         per_sample: leaves count the images on their first axis, and each image is solved for
             itself: `velocity` is called with batches of one and must not mix images; statistics are
@@ -105,8 +108,8 @@ def integrate(
             accurate in the size of the steps as the solver (straight lines for `euler`), but of
             order 3 for `rk4-38` and 6 for `dopri8`.
         adjoint: how it is differentiated, a name in `ADJOINTS`.
-        compute_dtype: type that the velocity sees the state in, for example bfloat16. Time, the
-            state that is summed up, and the error stay in the state's type.
+        compute_dtype: type that the velocity sees state and parameters in, for example bfloat16.
+            Time, the state that is summed up, and the error stay in the state's type.
         straightness: also computes `FlowStats.straightness`, with the solver's own quadrature. It
             costs a mean over the pixels an evaluation and changes no step. The leaves count the
             images on their first axis.
@@ -118,15 +121,23 @@ def integrate(
     Raises:
         InputError: an unknown solver, grid or adjoint; tolerances for a solver without an error
             estimate, with which every step would be accepted silently.
-        ValueError: no steps, a grid of another number of steps, no interval to solve on, one
-            tolerance without the other or with a grid, times to save out of order, a state without
-            an axis of images where one is needed, or a solver that is not an explicit Runge-Kutta
-            method.
+        ValueError: no steps, a grid of another number of steps, no interval to solve on, a
+            tolerance that is not positive, alone or with a grid, times to save out of order, a
+            state without an axis of images where one is needed, or a solver that is not an explicit
+            Runge-Kutta method.
     """
     method = find_solver(solver)
     times = step_times(grid, num_steps, t0, t1)
     uniform = isinstance(grid, str) and grid == "uniform"
-    tolerances = _checked_tolerances(method, rtol, atol, uniform)
+    tolerances = _checked_tolerances(solver, rtol, atol, uniform)
+    if max_steps < 1:
+        raise ValueError(f"a solve needs at least one step, not max_steps = {max_steps}")
+    save_times = None if save_at is None else _checked_save_times(save_at, t0, t1)
+    if t0 != 0:
+        # Late times are rounded so coarsely that diffrax loses steps among them.
+        velocity = fields.from_its_start(velocity, t0)
+        times, t1 = times - t0, t1 - t0
+        save_times = None if save_times is None else save_times - t0
     if compute_dtype is not None:
         velocity = fields.computed_in(velocity, compute_dtype)
     solve = partial(
@@ -134,13 +145,11 @@ def integrate(
         velocity,
         params=params,
         method=method,
-        interval=(t0, t1),
-        # Equal steps are found by counting, which is cheaper than looking them up.
-        times=None if uniform else times,
-        num_steps=num_steps,
+        t1=t1,
+        times=times,
         tolerances=tolerances,
         max_steps=max_steps,
-        save_at=None if save_at is None else _checked_save_times(save_at, t0, t1),
+        save_at=save_times,
         adjoint=_find_adjoint(adjoint, tolerances),
         straightness=straightness,
     )
@@ -165,23 +174,22 @@ def _solve(
     *,
     params,
     method,
-    interval,
+    t1,
     times,
-    num_steps,
     tolerances,
     max_steps,
     save_at,
     adjoint,
     straightness,
 ):
-    """One call of diffrax and what is made of its solution."""
-    t0, t1 = interval
+    """One call of diffrax, from t = 0, and what is made of its solution."""
+    num_steps = len(times) - 1
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(fields.with_energy(velocity) if straightness else velocity),
         method,
-        t0,
+        0.0,
         t1,
-        (t1 - t0) / num_steps,
+        t1 / num_steps,
         fields.with_no_energy(x0) if straightness else x0,
         args=params,
         stepsize_controller=_controller(times, tolerances, straightness),
@@ -197,8 +205,8 @@ def _solve(
         states, energy = states
         ends = jax.tree.map(lambda leaf, first: leaf[-1] - first.astype(leaf.dtype), states, x0)
         # Both terms change their sign with the direction of time.
-        excess = energy[-1] - fields.mean_square(ends) / (t1 - t0)
-        measured = excess if t1 > t0 else -excess
+        excess = energy[-1] - fields.mean_square(ends) / t1
+        measured = excess if t1 > 0 else -excess
     states = jax.tree.map(lambda leaf: leaf[-1] if save_at is None else leaf[:-1], states)
     return states, _stats(solution, method, measured)
 
@@ -227,7 +235,8 @@ def _controller(times, tolerances, straightness):
         if straightness:
             pid = diffrax.PIDController(*tolerances, norm=Partial(_norm_of_state, pid.norm))
         return CountFirstAttempts(pid)
-    return diffrax.ConstantStepSize() if times is None else StepThrough(jnp.asarray(times))
+    # Not by adding up equal steps, whose rounding can make one too many or too few.
+    return StepThrough(jnp.asarray(times))
 
 
 def _norm_of_state(norm, state_and_energy):
@@ -244,13 +253,17 @@ def _find_adjoint(name, tolerances):
     return ADJOINTS[name]
 
 
-def _checked_tolerances(method, rtol, atol, uniform):
+def _checked_tolerances(solver, rtol, atol, uniform):
     if (rtol is None) != (atol is None):
         raise ValueError("rtol and atol are given together or not at all")
     if rtol is None:
         return None
-    if not solvers.has_error_estimate(method):
-        raise InputError(type(method).__name__, "has no error estimate: fixed steps only")
+    if not solvers.has_error_estimate(find_solver(solver)):
+        name = solver if isinstance(solver, str) else type(solver).__name__
+        raise InputError(name, "has no error estimate: fixed steps only")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not isinstance(value, jax.core.Tracer) and not 0 < value < np.inf:
+            raise ValueError(f"{name} has to be positive, not {value}")
     if not uniform:
         raise ValueError("steps are given by a grid or chosen by tolerances, not both")
     return rtol, atol

@@ -14,6 +14,17 @@ Stream: TypeAlias = io.BufferedRandom | io.BufferedWriter | io.BytesIO
 """What pictures are written to."""
 
 
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuses a file to be written whose folder does not exist, before the work is done.
+
+    Raises:
+        InputError: names `path`.
+    """
+    folder = pathlib.Path(path).parent
+    if not folder.is_dir():
+        raise InputError(path, f"its folder {folder} does not exist")
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Stream]:
     """Opens a hidden file beside `path` for writing; it takes the name `path` at the end.

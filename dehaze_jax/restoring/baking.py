@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from dehaze_jax.arrays import Image, Params, Tree
-from dehaze_jax.flow.baking import BakedLut, Kind, bake
+from dehaze_jax.flow.baking import BakedLut, bake
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
 from dehaze_jax.metrics.fidelity import psnr
@@ -18,7 +18,7 @@ COPY_SIZE = 256
 """Side of the square copy that is restored in full. Chosen on validation pictures."""
 
 
-def bake_method(method: Method, *, kind: Kind = "local") -> Method:
+def bake_method(method: Method, *, kind: str = "local") -> Method:
     """The same method, but at full size only an imitation of what it does to a small copy.
 
     Args:

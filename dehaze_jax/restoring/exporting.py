@@ -1,12 +1,10 @@
-"""A restorer as one program that runs wherever JAX does, without this package."""
+"""A restorer as one program that runs without this package."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import export
-from jax.typing import DTypeLike
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.restoring.restorer import Restorer
@@ -23,21 +21,22 @@ def export_restorer(
     *,
     height: int,
     width: int,
-    dtype: DTypeLike = np.float32,
+    dtype: str = "float32",
     platforms: Sequence[str] = PLATFORMS,
 ) -> export.Exported:
     """Makes a program of everything that a restorer does to pictures of one size.
 
     `exported.serialize()` gives bytes, and `jax.export.deserialize(data).call(picture)` restores,
-    in a process that need not have this package. The weights are part of the program. The picture
-    is worked on in one piece, so that large ones need more memory than the restorer does.
+    in a process that need not have this package: only JAX and flatbuffers, which it reads programs
+    with. The weights are part of the program. The picture is worked on in one piece, so that large
+    ones need more memory than the restorer does.
 
     Args:
         restorer: what `load` returns.
         height: rows of the pictures.
         width: their columns.
-        dtype: of the pictures `[height, width, 3]`: float32 in [0, 1], or uint8 or uint16 in full
-            range. The restored picture has the same.
+        dtype: of the pictures `[height, width, 3]`: `"float32"` in [0, 1], or `"uint8"` or
+            `"uint16"` in full range. The restored picture has the same.
         platforms: of `PLATFORMS`.
 
     Raises:
@@ -45,7 +44,7 @@ def export_restorer(
     """
     if min(height, width) < 1:
         raise InputError("size", f"must be at least 1 x 1, not {height} x {width}")
-    if jnp.dtype(dtype).name not in _TYPES:
+    if dtype not in _TYPES:
         raise InputError("dtype", f"must be one of {', '.join(_TYPES)}, not {dtype}")
     if not platforms or set(platforms) - set(PLATFORMS):
         raise InputError("platforms", f"must be among {', '.join(PLATFORMS)}")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from dehaze_jax import methods
 from dehaze_jax.errors import InputError
-from dehaze_jax.flow.baking import Kind
+from dehaze_jax.flow.baking import KINDS
 from dehaze_jax.flow.solvers import SOLVERS
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.restoring.baking import bake_method
@@ -24,7 +24,7 @@ def load(
     *,
     solver: str = "rk4",
     steps: int = 4,
-    baked: Kind | None = None,
+    baked: str | None = None,
     strip_pixels: int = STRIP_PIXELS,
     devices: Sequence[Device] = (),
 ) -> Restorer:
@@ -42,12 +42,14 @@ def load(
 
     Raises:
         InputError: no such weights, damaged ones, tensors of another method or size than the
-            config says; an unknown solver; no step.
+            config says; an unknown solver or kind of baking; no step.
     """
     if solver not in SOLVERS:
         raise InputError("solver", f"no solver {solver!r}; there are {', '.join(SOLVERS)}")
     if steps < 1:
         raise InputError("steps", f"must be at least 1, not {steps}")
+    if baked not in (None, *KINDS):
+        raise InputError("baked", f"no kind {baked!r}; there are {', '.join(KINDS)}")
     weights = find_weights(name_or_path)
     config = config_from_dict(methods.MethodConfig, weights.config, source=name_or_path)
     method = methods.build(config)

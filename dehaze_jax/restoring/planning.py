@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from dehaze_jax.errors import InputError
+from dehaze_jax.image.atomic import check_folder
 from dehaze_jax.image.encoding import ENCODERS
 from dehaze_jax.image.files import IMAGE_SUFFIXES
 
@@ -59,14 +60,12 @@ def plan(
         if output.suffix.lower() not in ENCODERS:
             raise InputError(output, f"cannot write this format; use {_listed(ENCODERS)}")
         pairs = [(found[0][0], output)]
-        folder = output.parent
     else:
         if names_file or (output.exists() and not output.is_dir()):
             raise InputError(output, "must be a folder, as the input is not one single picture")
         pairs = [(source, output / _writable_name(relative)) for source, relative in found]
-        folder = output if output.is_dir() else output.parent
-    if not folder.is_dir():
-        raise InputError(output, f"its folder {folder} does not exist")
+    if not output.is_dir():
+        check_folder(output)
     jobs = tuple(
         Job(source, target, _comparison(target) if compare else None) for source, target in pairs
     )

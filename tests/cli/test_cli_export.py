@@ -49,11 +49,24 @@ def test_the_file_restores(tmp_path, run):
     assert np.abs(np.asarray(program.call(hazy), float) - hazy / 2).max() <= 0.5  # rounded
 
 
+def test_options_reach_the_loader(tmp_path, monkeypatch, run):
+    seen = []
+
+    def load(name, **options):
+        seen.append((name, options))
+        return Restorer(HALVES, {})
+
+    monkeypatch.setattr(loading, "load", load)
+    arguments = ("--weights", "mine", "--solver", "heun", "--steps", 3, "--height", 2)
+    code, *_ = run(tmp_path / "m", *arguments, "--width", 2)
+    assert (code, seen) == (0, [("mine", {"solver": "heun", "steps": 3})])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
         (["m", "--height", "0"], 1, "size: must be at least 1 x 1, not 0 x 3840"),
-        (["nowhere/m", "--height", "4", "--width", "4"], 1, "nowhere/m: cannot be written"),
+        (["nowhere/m", "--height", "4"], 1, "nowhere/m: its folder nowhere does not exist"),
         (["m", "--dtype", "int32"], 2, "invalid choice"),
     ],
 )

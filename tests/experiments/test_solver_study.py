@@ -17,7 +17,7 @@ from solver_study.solving import Problem, Programs, Setting
 from solver_study.study import run
 from studies.landscapes import Landscapes
 
-from dehaze_jax import flow, image
+from dehaze_jax import image
 
 FIELDS = analytic_fields(3, 4, 0)
 
@@ -35,21 +35,6 @@ def test_closed_forms(field, x64):
     )
     np.testing.assert_allclose(solution.y[:, -1], field.end.ravel(), atol=1e-9)
     assert np.abs(field.end - field.x0).max() > 0.05
-
-
-@pytest.mark.parametrize("name", flow.SOLVERS)
-def test_solvers_that_may_choose_their_steps(name):
-    """Those that `flow.integrate` does not refuse."""
-    options = Setting(name, tolerance=0.1).options()
-
-    def trace():
-        jax.eval_shape(lambda x: flow.integrate(_still, x, **options), np.zeros(1, np.float32))
-
-    if flow.has_error_estimate(flow.SOLVERS[name]):
-        trace()
-    else:
-        with pytest.raises(ValueError, match="no error estimate"):
-            trace()
 
 
 def _still(t, x, params):

@@ -17,7 +17,7 @@ def picture(seed=0, shape=(48, 64)):
     return jnp.asarray(0.5 + 0.18 * smooth / smooth.std(), jnp.float32).clip(0, 1)
 
 
-def affine(image, matrix=None):
+def affine(image):
     matrix = np.array([[1.3, -0.1, 0.0], [0.05, 1.1, -0.1], [0.0, 0.1, 0.9]], np.float32)
     return jnp.matmul(image, jnp.asarray(matrix.T), precision="highest") - 0.1
 
@@ -41,7 +41,7 @@ def test_a_table_follows_a_curve_of_colours():
     assert np.sqrt((error**2).mean()) < 3e-3
     assert np.abs(error).max() < 0.05  # at the rarest colours, where the prior has its say
     # The same table by the parts it is made of, within the range of the target.
-    table = lut.fit(source, target, size=17, smoothness=1e-4)
+    table = lut.fit(source, target, size=17, smoothness=1e-4, interpolation="tetrahedral")
     low, high = target.min(axis=(0, 1)), target.max(axis=(0, 1))
     np.testing.assert_allclose(baked.table, np.clip(table, low, high), atol=1e-6)
 
@@ -74,7 +74,7 @@ def test_one_node_is_ridge_regression():
 
 
 def test_cells_without_pixels_have_a_model():
-    """Only dark colours, only on the left: the rest does what the picture as a whole does."""
+    """Only dark colours: brighter ones are treated as these are."""
     source = picture(6) * 0.3
     baked = flow.bake(source, affine(source), kind="local", size=(4, 4, 8))
     bright = picture(7)
@@ -110,7 +110,7 @@ def test_a_grid_is_guided_by_luma():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "affine"}, "'lut' or 'local', not 'affine'"),
+        ({"kind": "affine"}, "one of lut, local, not 'affine'"),
         ({"kind": "lut", "size": (3, 3, 3)}, "a table has one size"),
         ({"kind": "local", "size": 8}, "rows, columns and levels"),
         ({"kind": "local", "size": (8, 8)}, "rows, columns and levels"),
@@ -120,6 +120,18 @@ def test_a_grid_is_guided_by_luma():
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         flow.bake(picture(), picture(), **arguments)
+
+
+@pytest.mark.parametrize("kind", ["lut", "local"])
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+def test_refuses_values_that_are_not_finite(kind, bad):
+    with pytest.raises(ValueError, match="the target holds values that are not finite"):
+        flow.bake(picture(), picture().at[3, 4, 1].set(bad), kind=kind)
+
+
+def test_refuses_integers():
+    with pytest.raises(ValueError, match="floats in"):
+        flow.bake(jnp.ones((4, 4, 3), jnp.uint8), picture(shape=(4, 4)))
 
 
 def test_refuses_pictures_of_two_sizes():

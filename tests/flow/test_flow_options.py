@@ -184,6 +184,9 @@ class TestComputeDtype:
         assert seen == {(jnp.dtype("float32"), jnp.dtype("bfloat16"))}
         assert x1.dtype == jnp.float32
         np.testing.assert_array_equal(x1, flow.integrate(cast_by_hand, x0, params)[0])
+        # Parameters are cast too: else their products would be float32 again.
+        wide, _ = flow.integrate(velocity, x0, jnp.float32(0.7), compute_dtype=jnp.bfloat16)
+        np.testing.assert_array_equal(wide, x1)
 
     def test_the_state_is_summed_up_in_its_own(self):
         """In bfloat16 each of these steps would be lost."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -69,3 +70,37 @@ def twin(method):
         return np.clip((mean * 0.25 + image * 0.7) * (1 - 0.1 * shade), 0, 1)
 
     return restore
+
+
+@pytest.fixture
+def flow_config():
+    """The smallest flow."""
+    from dehaze_jax import methods
+
+    return methods.DehazeFlowConfig(proxy_size=16, grid_size=2, grid_depth=2, width=4, lut_size=3)
+
+
+@pytest.fixture
+def flow_variables(flow_config):
+    """Noise in place of a trained network."""
+    from dehaze_jax import methods
+
+    pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    shapes = jax.eval_shape(
+        methods.build(flow_config).init, jax.random.key(0), {"hazy": pictures, "clear": pictures}
+    )
+    random = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(random.normal(0, 0.2, leaf.shape), jnp.float32), shapes
+    )
+
+
+@pytest.fixture
+def weights(tmp_path, flow_config, flow_variables):
+    """A folder of weights of the smallest flow."""
+    from dehaze_jax import storage
+
+    folder = tmp_path / "weights"
+    config = storage.config_to_dict(flow_config)
+    storage.save_weights(folder, flow_variables, config, {"terms": "for tests"})
+    return folder

@@ -45,6 +45,22 @@ def test_reloads_in_a_fresh_process(restorer, tmp_path, dtype):
     np.testing.assert_allclose(restored.astype(float), restorer(hazy), rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("baked", [None, "local"])
+def test_a_trained_flow(tmp_path, weights, baked):
+    """Networks, solver, grids and table; baked, also the fit."""
+    restorer = restoring.load(weights, solver="rk4", steps=2, baked=baked)
+    hazy = np.random.default_rng(0).random((40, 50, 3), np.float32)
+    exported = restoring.export_restorer(restorer, height=40, width=50, platforms=("cpu",))
+    program, given, taken = (tmp_path / name for name in ("program", "given.npy", "taken.npy"))
+    program.write_bytes(exported.serialize())
+    np.save(given, hazy)
+    subprocess.run([sys.executable, "-c", CALL, program, given, taken], check=True, timeout=120)
+    restored = np.load(taken)
+    assert np.abs(restored - hazy).max() > 0.01
+    np.testing.assert_allclose(restored, restorer(hazy), atol=1e-5 if baked else 1e-6)
+
+
 def test_one_program_for_all_platforms(restorer):
     exported = restoring.export_restorer(restorer, height=4, width=4)
     assert set(exported.platforms) == {"cpu", "cuda", "tpu"}

@@ -1,8 +1,12 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from dehaze_jax import image as im
 from dehaze_jax import restoring
 from dehaze_jax.errors import InputError
 from dehaze_jax.restoring import strips
@@ -118,3 +122,41 @@ def test_values_that_are_not_finite_are_refused(method, variables):
         restoring.restore_rows(method, broken, context, image)
     with pytest.raises(InputError, match="not finite"):
         restoring.restore_sharded(method, broken, image, devices=jax.devices()[:2])
+
+
+class TestOverview:
+    """`summarise` may be handed a reduced picture; the same one however the rest is worked on."""
+
+    @pytest.fixture
+    def reduced(self, method):
+        return dataclasses.replace(method, overview=8)
+
+    def test_what_is_handed_over(self, reduced, variables):
+        seen = []
+
+        def summarise(variables, hazy, options):
+            seen.append(np.asarray(hazy))
+            return reduced.summarise(variables, hazy, options)
+
+        hazy = picture(27, 41)
+        restoring.summarise_picture(
+            dataclasses.replace(reduced, summarise=summarise), variables, hazy
+        )
+        np.testing.assert_allclose(seen[0], im.box_reduce(jnp.asarray(hazy), 3), atol=1e-7)
+
+    def test_whole_strips_and_devices_agree(self, reduced, variables):
+        hazy = picture(27, 41)
+        whole = restoring.restore_whole(reduced, variables, jnp.asarray(hazy))
+        context = restoring.summarise_picture(reduced, variables, hazy)
+        rows = restoring.restore_rows(reduced, variables, context, hazy, strip_pixels=41 * 4)
+        np.testing.assert_allclose(rows, whole, atol=1e-6)
+
+    def test_a_flow_hardly_notices(self, weights):
+        """A picture that is reduced twice, against the same without."""
+        restorer = restoring.load(weights, solver="euler", steps=2)
+        hazy = gaussian_filter(picture(130, 150), (2, 2, 0))
+        full = restoring.Restorer(
+            dataclasses.replace(restorer.method, overview=0), restorer.variables, restorer.options
+        )
+        assert restorer.method.overview == 64
+        np.testing.assert_allclose(restorer(hazy), full(hazy), atol=2e-3)

@@ -36,6 +36,9 @@ def flow_problem(
         end, stats = flow.integrate(*problem, solver="dopri5", rtol=1e-3, atol=1e-3)
         restored = end.image  # not clipped
 
+    Its parameters count the pictures too, so that `per_sample` cannot be used; map over the whole
+    instead: `jax.vmap(lambda one: flow.integrate(*flow_problem(config, variables, one[None])))`.
+
     Args:
         config: configuration of the field.
         variables: its trained variables.
