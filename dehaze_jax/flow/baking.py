@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Shaped
 
 from dehaze_jax.arrays import Grid, Image, Lut
@@ -122,7 +123,7 @@ def bake(
     for name, picture in (("source", source), ("target", target)):
         if not jnp.issubdtype(picture.dtype, jnp.floating):
             raise ValueError(f"the {name} has to hold floats in [0, 1], not {picture.dtype}")
-        if not isinstance(picture, jax.core.Tracer) and not bool(jnp.isfinite(picture).all()):
+        if not isinstance(picture, Tracer) and not bool(jnp.isfinite(picture).all()):
             raise ValueError(f"the {name} holds values that are not finite")
     if kind == "lut":
         nodes = _LUT_SIZE if size is None else size

@@ -9,6 +9,7 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.tree_util import Partial
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float
@@ -262,7 +263,7 @@ def _checked_tolerances(solver, rtol, atol, uniform):
         name = solver if isinstance(solver, str) else type(solver).__name__
         raise InputError(name, "has no error estimate: fixed steps only")
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if not isinstance(value, jax.core.Tracer) and not 0 < value < np.inf:
+        if not isinstance(value, Tracer) and not 0 < value < np.inf:
             raise ValueError(f"{name} has to be positive, not {value}")
     if not uniform:
         raise ValueError("steps are given by a grid or chosen by tolerances, not both")

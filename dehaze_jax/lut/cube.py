@@ -1,4 +1,4 @@
-"""`.cube` files: colour tables of Adobe (Iridas), Resolve and everybody else.
+"""`.cube` files: colour tables in the dialects of Iridas (Adobe) and of Resolve.
 
 Reading and writing need NumPy only; applying a table needs JAX.
 """
@@ -6,26 +6,25 @@ Reading and writing need NumPy only; applying a table needs JAX.
 import codecs
 import dataclasses
 import os
-from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.atomic import replacing
-from dehaze_jax.lut.cube_parsing import (
-    LARGEST_SIZE,
-    LARGEST_VALUE,
+from dehaze_jax.lut.checks import (
     UNIT,
-    Contents,
-    CubeFault,
+    Bound,
     Domain,
+    Interpolation,
     Triple,
-    parse,
+    check_colours,
+    check_domain,
+    check_interpolation,
+    check_table,
+    triple,
 )
-
-Bound: TypeAlias = float | Sequence[float] | np.ndarray
-"""One number for all channels, or three."""
+from dehaze_jax.lut.cube_parsing import LARGEST_SIZE, Contents, CubeFault, parse
 
 _LARGEST_FILE = 2**30
 _LONGEST_TITLE = 200  # bytes; readers take lines of 250 (Adobe) and 512 (ffmpeg)
@@ -38,7 +37,8 @@ class Cube:
 
     Args:
         table: float32 `[size, size, size, 3]`; `table[r, g, b]` is the output colour. For a file of
-            curves alone two nodes that do nothing over `domain_min` to `domain_max`.
+            curves alone, a 1D file, it is an identity of two nodes over `domain_min` to
+            `domain_max`, and the look is in `curves`.
         domain_min: input values of the table's first node, red, green and blue.
         domain_max: input values of its last node.
         title: as the file has it, or empty.
@@ -55,9 +55,7 @@ class Cube:
     curves_min: Triple = UNIT.low
     curves_max: Triple = UNIT.high
 
-    def __call__(
-        self, image: Any, *, interpolation: Literal["trilinear", "tetrahedral"] = "trilinear"
-    ) -> Any:
+    def __call__(self, image: Any, *, interpolation: Interpolation = "trilinear") -> Any:
         """Applies curves, linearly interpolated, and table to an image.
 
         Args:
@@ -69,7 +67,8 @@ class Cube:
             A JAX array of the shape and dtype of `image`.
 
         Raises:
-            ValueError: the image has not three channels of these dtypes.
+            ValueError: the image has not three channels of these dtypes, or the interpolation is
+                unknown.
         """
         import jax.numpy as jnp
 
@@ -77,12 +76,8 @@ class Cube:
         from dehaze_jax.lut.interpolation import apply
 
         image = jnp.asarray(image)
-        known = jnp.issubdtype(image.dtype, jnp.floating) or image.dtype in (np.uint8, np.uint16)
-        if image.shape[-1:] != (3,) or not known:
-            raise ValueError(
-                "an image has three channels of floats, uint8 or uint16, "
-                f"not {image.dtype} {list(image.shape)}"
-            )
+        check_colours(image, "image")
+        check_interpolation(interpolation)
         domain = Domain(self.domain_min, self.domain_max)
         if self.curves is None:
             return apply(self.table, image, interpolation=interpolation, domain=domain)
@@ -99,7 +94,7 @@ class Cube:
 
 
 def read_cube(path: str | os.PathLike[str]) -> Cube:
-    """Reads a `.cube` file of any dialect: 3D, 1D, or 1D and then 3D.
+    """Reads a `.cube` file of either dialect: 3D, 1D, or 1D and then 3D.
 
     Sizes are 2 to 256 (3D) and 2 to 65536 (1D). The text is UTF-8 or, failing that, Latin-1.
 
@@ -140,18 +135,21 @@ def write_cube(
     Raises:
         InputError: one of these does not hold, or the file cannot be written.
     """
-    values = _checked_table(path, table)
-    low, high = _checked_domain(path, domain)
+    try:
+        values = _checked_table(table)
+        ends = check_domain(domain)
+    except ValueError as error:
+        raise InputError(path, str(error)) from None
     if not title.isprintable() or '"' in title:
         raise InputError(path, f"title {title!r} holds a double quote or a control character")
     if len(title.encode()) > _LONGEST_TITLE:
         raise InputError(path, f"the title is longer than {_LONGEST_TITLE} bytes")
     header = [f'TITLE "{title}"'] if title else []
     header.append(f"LUT_3D_SIZE {len(values)}")
-    if Domain(low, high) != UNIT:
+    if ends != UNIT:
         # After the size: ffmpeg looks for them only there.
-        header.append("DOMAIN_MIN " + " ".join(map(repr, low)))
-        header.append("DOMAIN_MAX " + " ".join(map(repr, high)))
+        header.append("DOMAIN_MIN " + " ".join(map(repr, ends.low)))
+        header.append("DOMAIN_MAX " + " ".join(map(repr, ends.high)))
     with replacing(path) as stream:
         stream.write("".join(f"{line}\n" for line in header).encode())
         # Red runs fastest. Nine digits are enough for every float32.
@@ -203,7 +201,7 @@ def _span(curves: np.ndarray) -> Domain:
     constant = low == high
     low = np.where(constant, np.minimum(low, 0), low)
     high = np.where(constant, np.maximum(high, 1), high)
-    return Domain(_triple(low), _triple(high))
+    return Domain(triple(low), triple(high))
 
 
 def _corners(domain: Domain) -> np.ndarray:
@@ -212,34 +210,14 @@ def _corners(domain: Domain) -> np.ndarray:
     return np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).astype(np.float32)
 
 
-def _triple(values: np.ndarray) -> Triple:
-    red, green, blue = values.tolist()
-    return red, green, blue
-
-
-def _checked_table(path: str | os.PathLike[str], table: Any) -> np.ndarray:
+def _checked_table(table: Any) -> np.ndarray:
     values = np.asarray(table)
-    if values.dtype.kind != "f" and values.dtype.name != "bfloat16":
-        raise InputError(path, f"a table holds floats, not {values.dtype}")
+    check_table(values)
     largest = LARGEST_SIZE["LUT_3D_SIZE"]
-    size = values.shape[0] if values.ndim else 0
-    if values.shape != (size, size, size, 3) or not 2 <= size <= largest:
-        raise InputError(
-            path, f"a table is [s, s, s, 3] with s from 2 to {largest}, not {list(values.shape)}"
-        )
+    if len(values) > largest:
+        raise ValueError(f"a file holds up to {largest} nodes along each axis, not {len(values)}")
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise InputError(path, "the table holds NaN or infinity")
+        raise ValueError("the table holds NaN or infinity")
     return values
-
-
-def _checked_domain(path: str | os.PathLike[str], domain: tuple[Bound, Bound]) -> Domain:
-    try:
-        low, high = (_triple(np.broadcast_to(np.asarray(end, np.float64), 3)) for end in domain)
-    except ValueError:
-        raise InputError(path, "a domain is two bounds of one number or three each") from None
-    result = Domain(low, high)
-    if not np.all(np.abs([low, high]) <= LARGEST_VALUE) or result.is_empty():
-        raise InputError(path, f"the domain from {list(low)} to {list(high)} is empty or infinite")
-    return result

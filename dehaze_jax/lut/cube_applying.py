@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from dehaze_jax.lut.cube_parsing import Domain
-from dehaze_jax.lut.interpolation import apply_planes
-from dehaze_jax.lut.lookup import Interpolation
+from dehaze_jax.lut.checks import Domain, Interpolation
+from dehaze_jax.lut.interpolation import apply_planes, to_levels, to_unit
 
 Colours: TypeAlias = Shaped[Array, "*batch 3"]
 
@@ -17,11 +16,9 @@ Colours: TypeAlias = Shaped[Array, "*batch 3"]
 @jax.jit
 def _curve(plane, curve, low, high):
     size = curve.shape[0]
-    levels = None if jnp.issubdtype(plane.dtype, jnp.floating) else jnp.iinfo(plane.dtype).max
     # Narrower floats cannot count the nodes of a long curve.
     wide = jnp.float64 if plane.dtype == jnp.float64 else jnp.float32
-    plane, curve = plane.astype(wide), curve.astype(wide)
-    plane = plane / levels if levels else plane
+    plane, curve = to_unit(plane, wide), curve.astype(wide)
     at = jnp.clip((plane - low) / (high - low), 0, 1) * (size - 1)
     # Clipped below as well: what a NaN becomes as an integer is left open.
     index = jnp.clip(at.astype(jnp.int32), 0, size - 2)
@@ -31,11 +28,7 @@ def _curve(plane, curve, low, high):
 
 @jax.jit
 def _join(planes, image):
-    colours = jnp.stack(planes, axis=-1)
-    if not jnp.issubdtype(image.dtype, jnp.floating):
-        levels = jnp.iinfo(image.dtype).max
-        colours = jnp.floor(jnp.clip(colours, 0, 1) * levels + 0.5)
-    return colours.astype(image.dtype)
+    return to_levels(jnp.stack(planes, axis=-1), image.dtype)
 
 
 def apply_with_curves(

@@ -9,11 +9,11 @@ they may change what the numbers mean. A `LUT_1D_INPUT_RANGE` without a 1D table
 """
 
 import re
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-Triple: TypeAlias = tuple[float, float, float]
+from dehaze_jax.lut.checks import UNIT, Domain, triple
 
 LARGEST_VALUE = float(np.finfo(np.float32).max)
 LARGEST_SIZE = {"LUT_1D_SIZE": 65536, "LUT_3D_SIZE": 256}
@@ -32,20 +32,6 @@ class CubeFault(Exception):
 
     def __init__(self, line: int, reason: str):
         super().__init__(f"line {line}: {reason}")
-
-
-class Domain(NamedTuple):
-    """Input values of the first and the last node, red, green and blue."""
-
-    low: Triple
-    high: Triple
-
-    def is_empty(self) -> bool:
-        """Whether a channel has no width in float32."""
-        return not np.all(np.asarray(self.low, np.float32) < np.asarray(self.high, np.float32))
-
-
-UNIT = Domain((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 class Section(NamedTuple):
@@ -163,19 +149,15 @@ def _shared_domain(entries: dict[str, _Entry]) -> tuple[Domain, int]:
     low = entries.get("DOMAIN_MIN", _Entry(0, UNIT.low))
     high = entries.get("DOMAIN_MAX", _Entry(0, UNIT.high))
     line = max(low.line, high.line)
-    domain = Domain(_triple(low.values), _triple(high.values))
+    domain = Domain(triple(low.values), triple(high.values))
     _check_domain(line, domain)
     return domain, line
 
 
-def _triple(values: tuple[float, ...]) -> Triple:
-    red, green, blue = values
-    return red, green, blue
-
-
 def _check_domain(line: int, domain: Domain):
     if domain.is_empty():
-        raise CubeFault(line, f"the domain from {list(domain.low)} to {list(domain.high)} is empty")
+        low, high = map(list, domain)
+        raise CubeFault(line, f"the domain from {low} to {high} is empty or not finite")
 
 
 def _values(rows: list[str], lines: list[int]) -> np.ndarray:

@@ -13,13 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.scipy.sparse.linalg import cg
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
-from dehaze_jax.lut.interpolation import Bound, Interpolation, apply
+from dehaze_jax.lut.checks import (
+    Bound,
+    Interpolation,
+    check_colours,
+    check_domain,
+    check_interpolation,
+    check_size,
+)
+from dehaze_jax.lut.interpolation import apply, is_finite, to_unit
 from dehaze_jax.lut.stencils import OFFSETS, system_of
 from dehaze_jax.lut.tables import identity
 
-Colours: TypeAlias = Float[Array | np.ndarray, "..."]
+Colours: TypeAlias = Shaped[Array | np.ndarray, "..."]
 
 _PIXELS_AT_ONCE = 2**18
 
@@ -29,7 +37,7 @@ def fit(
     target: Colours,
     *,
     size: int,
-    smoothness: float,
+    smoothness: float | Float[Array, ""],
     weights: Colours | None = None,
     interpolation: Interpolation = "trilinear",
     domain: tuple[Bound, Bound] = (0.0, 1.0),
@@ -51,52 +59,67 @@ def fit(
     is kept, and without any data the table is the identity. Both terms are means: `smoothness`
     holds for any number of colours and, but for what a finer table can follow, for any size.
 
-    Solved by conjugate gradients with a multilevel preconditioner. Can be used under `jit`, and
+    Solved by conjugate gradients with a multilevel preconditioner; tens of steps are usual, and
+    after 20 * size + 200 the table is returned as it is. Can be used under `jit`, and
     differentiated with respect to `target`.
 
     Args:
-        source: colours `[..., 3]`; outside the domain they count as its border.
-        target: as many colours; any range.
+        source: colours `[..., 3]`, floats, or uint8 or uint16, whose largest value stands for 1;
+            outside the domain they count as its border.
+        target: as many colours, of any of these dtypes; floats of any range.
         size: nodes along each axis, at least 2.
         smoothness: positive; 1e-5 to 1e-3 suit photographs in [0, 1].
-        weights: one for each colour, not negative; by default all are 1.
+        weights: one real number for each colour, not negative; by default all are 1.
         interpolation: the one that the table will be applied with.
         domain: input values of the first and the last node: numbers, or one for each channel.
         tolerance: residual at which the solver stops, over that of the identity; the equations are
             scaled to a diagonal of one.
 
     Returns:
-        A table of the dtype of `source`, at least float32. Under `jit`, where values cannot be
-        refused, NaN throughout if a colour or weight is not finite.
+        A table of float64 for a float64 `source`, else of float32. Under `jit`, where values cannot
+        be refused, NaN throughout if one of them would be.
 
     Raises:
-        ValueError: shapes do not match, a number is out of its range, or a colour or weight is not
-            finite.
+        ValueError: shapes or dtypes are not these, a number is out of its range or not finite, a
+            colour or weight is not finite, or the domain or the interpolation is one that `apply`
+            refuses.
     """
+    check_size(size)
+    check_interpolation(interpolation)
+    ends = check_domain(domain)
     source, target = jnp.asarray(source), jnp.asarray(target)
-    weights = jnp.ones(source.shape[:-1], source.dtype) if weights is None else jnp.asarray(weights)
+    check_colours(source, "source")
+    check_colours(target, "target")
+    dtype = source.dtype if source.dtype == jnp.float64 else jnp.float32
+    weights = jnp.ones(source.shape[:-1]) if weights is None else jnp.asarray(weights)
+    weights = weights.astype(dtype)
     _check_shapes(source, target, weights)
     for name, value in (("source", source), ("target", target), ("weights", weights)):
         _check_values(name, value)
-    for name, value in (("smoothness", smoothness), ("tolerance", tolerance)):
-        if not value > 0:
-            raise ValueError(f"{name} has to be positive, not {value}")
-    dtype = source.dtype if jnp.finfo(source.dtype).bits >= 32 else jnp.float32
+    _check_number("smoothness", smoothness, dtype)
+    _check_number("tolerance", tolerance, dtype)
     return _fit(
-        source.astype(dtype).reshape(-1, 3),
-        target.astype(dtype).reshape(-1, 3),
-        weights.astype(dtype).reshape(-1),
+        to_unit(source, dtype).reshape(-1, 3),
+        to_unit(target, dtype).reshape(-1, 3),
+        weights.reshape(-1),
         jnp.asarray(smoothness, dtype),
         jnp.asarray(tolerance, dtype),
         size=size,
         interpolation=interpolation,
-        domain=domain,
+        domain=ends,
     )
 
 
+def _check_number(name: str, value, dtype) -> None:
+    if isinstance(value, Tracer):
+        return
+    with np.errstate(over="ignore"):
+        in_range = 0 < np.asarray(value, dtype) < np.inf
+    if not in_range:
+        raise ValueError(f"{name} has to be positive and finite, not {value}")
+
+
 def _check_shapes(source, target, weights) -> None:
-    if source.shape[-1:] != (3,):
-        raise ValueError(f"colours have three channels; the source has shape {source.shape}")
     if target.shape != source.shape:
         raise ValueError(f"source and target differ in shape: {source.shape} and {target.shape}")
     if weights.shape != source.shape[:-1]:
@@ -106,18 +129,17 @@ def _check_shapes(source, target, weights) -> None:
 
 
 def _check_values(name: str, values) -> None:
-    if isinstance(values, Tracer):
-        return
-    if not jnp.isfinite(values).all():
+    if not is_finite(values):
         raise ValueError(f"{name}: not every value is finite")
-    if name == "weights" and (values < 0).any():
-        raise ValueError("weights: some are negative")
+    if name == "weights" and not isinstance(values, Tracer):
+        with jax.ensure_compile_time_eval():
+            if (values < 0).any():
+                raise ValueError("weights: some are negative")
 
 
 @functools.partial(jax.jit, static_argnames=("size", "interpolation", "domain"))
 def _fit(source, target, weights, smoothness, tolerance, *, size, interpolation, domain):
-    # A domain has one number, or one for each channel.
-    ends = [jnp.broadcast_to(jnp.asarray(end, source.dtype), (1, 1, 1, 3)) for end in domain]
+    ends = [jnp.asarray(end, source.dtype).reshape(1, 1, 1, 3) for end in domain]
     start = ends[0] + (ends[1] - ends[0]) * identity(size, dtype=source.dtype)
     options = {"interpolation": interpolation, "domain": domain}
     data, pull = _normal_equations(source, target, weights, start, options)
@@ -132,8 +154,10 @@ def _fit(source, target, weights, smoothness, tolerance, *, size, interpolation,
         maxiter=20 * size + 200,
     )
     table = start + jnp.moveaxis(scale * difference, 0, -1)
-    finite = [jnp.isfinite(values).all() for values in (source, target, weights)]
-    return jnp.where(finite[0] & finite[1] & finite[2], table, jnp.nan)
+    good = (smoothness > 0) & jnp.isfinite(smoothness) & (weights >= 0).all()
+    for values in (source, target, weights):
+        good &= jnp.isfinite(values).all()
+    return jnp.where(good, table, jnp.nan)
 
 
 def _normal_equations(source, target, weights, start, options):

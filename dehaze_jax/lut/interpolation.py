@@ -1,8 +1,9 @@
 """Looking colours up in a table.
 
 Colours outside the domain are clamped to it, channel by channel; a NaN gives NaN. The index of the
-cell is clamped, not the coordinate stretched, so that the nodes are met at both ends. All is
-computed in float32 (float64 for float64 colours), whatever the dtype of the image.
+cell is clamped, not the coordinate stretched, so that the end nodes are met exactly, and the others
+to rounding. All is computed in float32 (float64 for float64 colours), whatever the dtype of the
+image.
 
 Differentiable in the table and in float images, forward and backward.
 """
@@ -14,49 +15,51 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jax.typing import DTypeLike
 from jaxtyping import Array, Shaped
 
-from dehaze_jax.lut.lookup import Interpolation, read
+from dehaze_jax.lut.checks import (
+    Bound,
+    Interpolation,
+    check_colours,
+    check_domain,
+    check_dtype,
+    check_interpolation,
+    check_table,
+)
+from dehaze_jax.lut.lookup import read
 
-AnyArray: TypeAlias = Array | np.ndarray
+Values: TypeAlias = Shaped[Array | np.ndarray, "..."]
 Channel: TypeAlias = Shaped[Array, "..."]
-Bound: TypeAlias = float | Sequence[float]
-"""One end of a domain: for all channels, or for each of the three."""
 
 
-def check_table(table: AnyArray, count: int = 0) -> None:
-    """Refuses what is not a table.
-
-    Args:
-        table: to be looked at, `[*tables, size, size, size, 3]`.
-        count: number of axes for which there may be a table each.
-
-    Raises:
-        ValueError: the shape is not that of tables, there are fewer than 2 nodes along an axis, or
-            the values are not floats.
-    """
-    shape = tuple(table.shape)
-    if len(shape) < 4 or shape[-1] != 3 or len({*shape[-4:-1]}) != 1 or len(shape) - 4 > count:
-        raise ValueError(f"a look-up table has the shape [size, size, size, 3], not {list(shape)}")
-    if shape[-2] < 2:
-        raise ValueError(f"a look-up table needs at least 2 nodes along each axis, not {shape[-2]}")
-    if not jnp.issubdtype(table.dtype, jnp.floating):
-        raise ValueError(f"a look-up table holds floats, not {table.dtype}")
+def to_unit(values: Channel, dtype: DTypeLike) -> Channel:
+    """Values in a float dtype; integers are divided by their largest value."""
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        return values.astype(dtype)
+    return values.astype(dtype) / jnp.iinfo(values.dtype).max
 
 
-def _check_domain(domain: tuple[Bound, Bound]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    ends = np.broadcast_arrays(*(np.asarray(bound, float) for bound in domain), np.zeros(3))[:2]
-    low, high = (tuple(end.tolist()) for end in ends)
-    if not all(-np.inf < a < b < np.inf for a, b in zip(low, high, strict=True)):
-        raise ValueError(f"the domain {domain} is empty or not finite")
-    return low, high
+def to_levels(values: Channel, dtype: DTypeLike) -> Channel:
+    """The way back from `to_unit`: rounded and clamped where `dtype` is an integer's."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        values = jnp.floor(jnp.clip(values, 0, 1) * jnp.iinfo(dtype).max + 0.5)
+    return values.astype(dtype)
 
 
-def _check_planes(planes: Sequence[AnyArray], tables: Sequence[int]) -> None:
+def is_finite(values: Channel) -> bool:
+    """Whether all values are finite, or unknown because they are traced."""
+    if isinstance(values, Tracer):
+        return True
+    with jax.ensure_compile_time_eval():
+        return bool(jnp.isfinite(values).all())
+
+
+def _check_planes(planes: Sequence[Channel], tables: Sequence[int]) -> None:
     """Refuses planes that do not belong together, or to tables of these axes."""
     shape, dtype = planes[0].shape, planes[0].dtype
-    if not (jnp.issubdtype(dtype, jnp.floating) or dtype in (jnp.uint8, jnp.uint16)):
-        raise ValueError(f"colours are floats, uint8 or uint16, not {dtype}")
+    check_dtype(dtype, "planes")
     if any((plane.shape, plane.dtype) != (shape, dtype) for plane in planes):
         raise ValueError("the planes of the three channels differ in shape or dtype")
     if tuple(tables) != shape[: len(tables)]:
@@ -66,22 +69,15 @@ def _check_planes(planes: Sequence[AnyArray], tables: Sequence[int]) -> None:
 @partial(jax.jit, static_argnames=("interpolation", "domain"))
 def _apply_planes(table, planes, *, interpolation, domain):
     dtype = planes[0].dtype
-    levels = None if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
     compute = jnp.float64 if dtype == jnp.float64 else jnp.float32
 
-    def unit(plane, low, high):
-        plane = plane.astype(compute)
-        plane = plane / levels if levels else plane
+    def inside(plane, low, high):
+        plane = to_unit(plane, compute)
         return plane if (low, high) == (0.0, 1.0) else (plane - low) / (high - low)
 
-    def back(plane):
-        if levels:
-            plane = jnp.floor(jnp.clip(plane, 0, 1) * levels + 0.5)
-        return plane.astype(dtype)
-
-    inside = tuple(unit(*channel) for channel in zip(planes, *domain, strict=True))
-    red, green, blue = read(table.astype(compute), inside, interpolation=interpolation)
-    return back(red), back(green), back(blue)
+    red, green, blue = (inside(*channel) for channel in zip(planes, *domain, strict=True))
+    found = read(table.astype(compute), (red, green, blue), interpolation=interpolation)
+    return tuple(to_levels(plane, dtype) for plane in found)
 
 
 # Two programs of their own outside of `jit`: as parts of one, XLA on CPUs looks colours up one by
@@ -97,8 +93,8 @@ def _join(planes):
 
 
 def apply_planes(
-    table: Shaped[AnyArray, "..."],
-    planes: tuple[Channel, Channel, Channel],
+    table: Values | Sequence,
+    planes: tuple[Values, Values, Values],
     *,
     interpolation: Interpolation = "trilinear",
     domain: tuple[Bound, Bound] = (0.0, 1.0),
@@ -108,16 +104,21 @@ def apply_planes(
     This is the form for full-resolution work inside `jit`: colour planes vectorise, interleaved
     colours do not. Arguments, result and errors are those of `apply`.
     """
-    check_table(table, planes[0].ndim)
-    _check_planes(planes, table.shape[:-4])
-    return _apply_planes(
-        jnp.asarray(table), planes, interpolation=interpolation, domain=_check_domain(domain)
-    )
+    check_interpolation(interpolation)
+    ends = check_domain(domain)
+    if len(planes) != 3:
+        raise ValueError(f"colours are three planes, not {len(planes)}")
+    table, channels = jnp.asarray(table), tuple(jnp.asarray(plane) for plane in planes)
+    check_table(table, batch_axes=channels[0].ndim)
+    _check_planes(channels, table.shape[:-4])
+    if not jnp.issubdtype(channels[0].dtype, jnp.floating) and not is_finite(table):
+        raise ValueError("the table holds NaN or infinity, which integers cannot show")
+    return _apply_planes(table, channels, interpolation=interpolation, domain=ends)
 
 
 def apply(
-    table: Shaped[AnyArray, "..."],
-    image: Shaped[AnyArray, "*batch channels"],
+    table: Values | Sequence,
+    image: Values | Sequence,
     *,
     interpolation: Interpolation = "trilinear",
     domain: tuple[Bound, Bound] = (0.0, 1.0),
@@ -127,11 +128,12 @@ def apply(
     Args:
         table: one table, `[size, size, size, 3]`, or one for each image: then its other axes are
             the first ones of the image. At least 2 nodes along an axis; any float dtype.
-        image: colours, three channels: any float dtype, or uint8 or uint16, whose largest value
+        image: colours, `[*batch, 3]`: any float dtype, or uint8 or uint16, whose largest value
             stands for 1.
         interpolation: between the eight nodes of a cell (`"trilinear"`) or the four of a
             tetrahedron (`"tetrahedral"`, which keeps the neutral axis exactly).
         domain: input values of the first and the last node: numbers, or one for each channel.
+            Never traced: each new value compiles a new program.
 
     Returns:
         An image of the shape and dtype of `image`. Floats are in the range of the table; integers
@@ -139,11 +141,11 @@ def apply(
 
     Raises:
         ValueError: the image has not three channels or another dtype, the table is none (see
-            `check_table`) or there is not one for each image, or the domain is empty or not finite.
+            `checks.check_table`) or there is not one for each image, the domain is empty or not
+            finite in float32, or the interpolation is unknown. A table that holds NaN or infinity
+            is refused for integer images, unless it is traced: then its pixels are left open.
     """
-    if image.ndim < 1 or image.shape[-1] != 3:
-        channels = image.shape[-1] if image.ndim else 0
-        raise ValueError(f"a 3D table needs three channels, not {channels}")
-    check_table(table, image.ndim - 1)
-    planes = _split(jnp.asarray(image))
+    image = jnp.asarray(image)
+    check_colours(image, "image")
+    planes = _split(image)
     return _join(apply_planes(table, planes, interpolation=interpolation, domain=domain))

@@ -10,7 +10,7 @@ primitive, and not `jax.custom_vjp`, so that forward mode, `vmap` and second der
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
-Interpolation: TypeAlias = Literal["trilinear", "tetrahedral"]
+from dehaze_jax.lut.checks import Interpolation
+
 FloatPlane: TypeAlias = Float[Array, "..."]
 FloatPlanes: TypeAlias = tuple[FloatPlane, FloatPlane, FloatPlane]
 

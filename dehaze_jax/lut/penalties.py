@@ -6,13 +6,26 @@ size to another.
 Reference: Zeng et al., Learning image-adaptive 3D lookup tables for high performance photo
 enhancement in real-time (TPAMI 2020); there the sums run over the table itself,
 here over its difference from the identity, so that leaving colours alone costs nothing.
+
+What is not a table of floats, or has a single node along an axis, raises ValueError.
 """
 
+from typing import TypeAlias
+
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Shaped
 
 from dehaze_jax.arrays import Lut
+from dehaze_jax.lut.checks import check_table
 from dehaze_jax.lut.tables import identity
+
+Tables: TypeAlias = Shaped[Array | np.ndarray, "..."]
+
+
+def _checked(table: Tables) -> Lut:
+    check_table(table, batch_axes=None)
+    return jnp.asarray(table)
 
 
 def _differences(table: Lut) -> list[Array]:
@@ -21,8 +34,9 @@ def _differences(table: Lut) -> list[Array]:
     return [jnp.diff(table, axis=axis) * steps for axis in (-4, -3, -2)]
 
 
-def smoothness(table: Lut) -> Float[Array, "*batch"]:
+def smoothness(table: Tables) -> Float[Array, "*batch"]:
     """Mean squared slope of the table's difference from the identity, along its three axes."""
+    table = _checked(table)
     difference = table - identity(table.shape[-2], dtype=table.dtype).reshape(
         (1,) * (table.ndim - 4) + table.shape[-4:]
     )
@@ -30,8 +44,9 @@ def smoothness(table: Lut) -> Float[Array, "*batch"]:
     return slopes[0] + slopes[1] + slopes[2]
 
 
-def monotonicity(table: Lut) -> Float[Array, "*batch"]:
+def monotonicity(table: Tables) -> Float[Array, "*batch"]:
     """Mean squared negative slope of an output channel along its own input channel."""
+    table = _checked(table)
     total = jnp.zeros(table.shape[:-4], table.dtype)
     for channel, slope in enumerate(_differences(table)):
         own = slope[..., channel]

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Shaped
+
+from dehaze_jax.lut.checks import check_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,7 +16,7 @@ _NODES = 9
 """Most nodes along each axis that stay apart in the cube."""
 
 
-def plot(table: Float[Array | np.ndarray, "size size size 3"], *, title: str = "") -> "Figure":
+def plot(table: Shaped[Array | np.ndarray, "..."], *, title: str = "") -> "Figure":
     """Draws where a table moves the colours of the cube, and its curves.
 
     Three axes: the cube, where each node (at most nine along each axis) stands at the colour it
@@ -23,15 +25,21 @@ def plot(table: Float[Array | np.ndarray, "size size size 3"], *, title: str = "
     node.
 
     Args:
-        table: one table with domain [0, 1].
+        table: one table with domain [0, 1], float `[size, size, size, 3]`.
         title: printed above.
 
     Returns:
         A figure that belongs to no window: `figure.savefig(path)`.
+
+    Raises:
+        ValueError: `table` is not a table of floats, or holds NaN or infinity.
     """
     from matplotlib.figure import Figure
 
+    check_table(table)
     values = np.asarray(table, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("the table holds NaN or infinity")
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     grid = figure.add_gridspec(1, 3, width_ratios=(1.2, 1, 1))
     cube = figure.add_subplot(grid[0], projection="3d")

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
-from dehaze_jax.arrays import Lut
+from dehaze_jax.lut.checks import check_size, check_table
 
 
 def identity(size: int, *, dtype: DTypeLike = jnp.float32) -> Float[Array, "size size size 3"]:
@@ -18,28 +18,32 @@ def identity(size: int, *, dtype: DTypeLike = jnp.float32) -> Float[Array, "size
     Raises:
         ValueError: `size` is less than 2.
     """
-    _check_size(size)
+    check_size(size)
     nodes = jnp.linspace(0, 1, size, dtype=dtype)
     return jnp.stack(jnp.meshgrid(nodes, nodes, nodes, indexing="ij"), axis=-1)
 
 
-def resample(table: Lut, size: int) -> Float[Array, "*batch new new new 3"]:
+def resample(
+    table: Shaped[Array | np.ndarray, "..."], size: int
+) -> Float[Array, "*batch new new new 3"]:
     """The table at another number of nodes, by trilinear interpolation.
 
-    Exact at every new node that is an old one: a finer table whose `size - 1` is a multiple of the
-    old one gives the same trilinear look-ups.
+    A new node that is an old one keeps its colour unrounded: a finer table whose `size - 1` is a
+    multiple of the old one gives the same trilinear look-ups, to rounding.
 
     Args:
-        table: one table, or several.
+        table: one table, or several: float `[*batch, old, old, old, 3]`.
         size: nodes along each axis of the result, at least 2.
 
     Returns:
         Tables of the dtype of `table`.
 
     Raises:
-        ValueError: `size` is less than 2.
+        ValueError: `table` is not a table of floats, or a size is less than 2.
     """
-    _check_size(size)
+    table = jnp.asarray(table)
+    check_table(table, batch_axes=None)
+    check_size(size)
     matrix = jnp.asarray(resampling_matrix(table.shape[-2], size), table.dtype)
     for axis in (-4, -3, -2):
         rows = jnp.moveaxis(table, axis, -1)
@@ -56,8 +60,3 @@ def resampling_matrix(old: int, new: int) -> Float[np.ndarray, "new old"]:
     matrix[np.arange(new), cell] = 1 - rest / (new - 1)
     matrix[np.arange(new), cell + 1] = rest / (new - 1)
     return matrix
-
-
-def _check_size(size: int) -> None:
-    if size < 2:
-        raise ValueError(f"a look-up table needs at least 2 nodes along each axis, not {size}")

@@ -1,6 +1,6 @@
 """Baked restoring against the full solve: time at 3840 x 2160, and what it costs in quality.
 
-    python experiments/bench/bake.py [--pairs NAME:HAZY:CLEAR ...] [--output FILE.md]
+    python experiments/bench/bake.py [--pairs NAME HAZY CLEAR ...] [--output FILE.md]
 
 Time is that of a warm call on an 8-bit picture, in turns. For each folder of pairs the table gives
 PSNR dB / SSIM / CIEDE2000 (protocol rgb-full) against the clear pictures, and for the baked ways
@@ -11,11 +11,12 @@ import dataclasses
 import os
 import pathlib
 import statistics
+from typing import Annotated
 
 import jax
 import numpy as np
 import tyro
-from measuring import Way, machine, markdown, run_in_turns
+from measuring import Way, machine, markdown, report, run_in_turns
 from rich.console import Console
 from rich.progress import track
 
@@ -30,8 +31,10 @@ BAKED = {"full solve": None, "local (--baked)": "local", "one LUT": "lut"}
 class Options:
     """Measure baked restoring."""
 
-    pairs: tuple[str, ...] = ()
-    """Folders of pictures as NAME:HAZY:CLEAR."""
+    pairs: Annotated[
+        tuple[tuple[str, str, str], ...], tyro.conf.arg(metavar="NAME HAZY CLEAR ...")
+    ] = ()
+    """Folders of hazy and clear pictures, with a name for each two."""
     weights: str = "dehazeflow"
     """Weights that ship, a folder of weights, or a run directory."""
     rounds: int = 9
@@ -49,9 +52,8 @@ def picture() -> np.ndarray:
     return (np.clip(smooth + noise, 0, 1) * 255).astype(np.uint8)
 
 
-def quality(restorers, pairs: str) -> list[str]:
+def quality(restorers, name: str, hazy: str, clear: str) -> list[str]:
     """Lines of the table for one folder of pairs."""
-    name, hazy, clear = pairs.split(":")
     scores: dict[str, list[dict[str, float]]] = {way: [] for way in restorers}
     distances: dict[str, list[float]] = {way: [] for way in restorers}
     found = data.pair_folders(hazy, clear)
@@ -93,10 +95,8 @@ def main(options: Options) -> None:
         text += ["", "| pairs (pictures) | way | against clear | PSNR from the full solve |"]
         text += ["| --- | --- | --- | ---: |"]
         for pairs in options.pairs:
-            text += quality(restorers, pairs)
-    Console(width=120, highlight=False, markup=False, soft_wrap=True).print("\n".join(text))
-    if options.output is not None:
-        options.output.write_text("\n".join(text) + "\n", encoding="utf-8")
+            text += quality(restorers, *pairs)
+    report("\n".join(text), options.output)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Solving through a small network: `dehaze_jax.flow` against RK4 written by hand with `lax.scan`.
 
-    python experiments/bench/flow.py [--repeats 5] [--output experiments/bench/flow.md]
+    python experiments/bench/flow.py [--rounds 7] [--output experiments/bench/flow.md]
 
 For two sizes of state and two numbers of RK4 steps it measures the solve (forward) and the gradient
 of the mean square of its end with respect to the network: seconds a call and to compile, and the
@@ -9,19 +9,14 @@ disturbance of the machine strikes all of them.
 """
 
 import argparse
-import dataclasses
-import gc
 import os
 import pathlib
-import platform
-import statistics
 import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from rich.console import Console
-from rich.progress import track
+from measuring import Way, machine, markdown, report, run_in_turns
 
 from dehaze_jax import flow
 
@@ -81,85 +76,46 @@ WAYS: dict[str, Callable] = {
 }
 
 
-@dataclasses.dataclass
-class Program:
-    """A compiled program and what was measured of it."""
-
-    run: Callable
-    compile_seconds: float
-    scratch_megabytes: float
-    seconds: list[float] = dataclasses.field(default_factory=list)
-
-
-def build(way: Callable, task: str, x0, params, num_steps: int) -> Program:
+def build(name: str, way: Callable, shape: tuple[int, ...], num_steps: int, task: str) -> Way:
     """Compiles one way of solving, or its gradient."""
-    solve = lambda p, x: way(x, p, num_steps)  # noqa: E731
-    if task == "gradient":
-        function = jax.grad(lambda p, x: jnp.mean(jnp.square(solve(p, x))))
-    else:
-        function = solve
-    lowered = jax.jit(function)
+    params, x0 = init(jax.random.key(0)), jax.random.uniform(jax.random.key(1), shape)
+
+    def solve(params, x0):
+        return way(x0, params, num_steps)
+
+    def loss(params, x0):
+        return jnp.mean(jnp.square(solve(params, x0)))
+
     start = time.perf_counter()
-    compiled = lowered.lower(params, x0).compile()
+    function = jax.grad(loss) if task == "gradient" else solve
+    compiled = jax.jit(function).lower(params, x0).compile()
     seconds = time.perf_counter() - start
     analysis = compiled.memory_analysis()
-    scratch = analysis.temp_size_in_bytes / 1e6 if analysis else float("nan")
-    return Program(lambda: compiled(params, x0), seconds, scratch)
-
-
-def measure(programs: list[Program], repeats: int) -> None:
-    """Runs the programs in turns; the first turn is not counted."""
-    gc.disable()
-    for turn in range(repeats + 1):
-        for program in programs:
-            start = time.perf_counter()
-            jax.block_until_ready(program.run())
-            if turn:
-                program.seconds.append(time.perf_counter() - start)
-    gc.enable()
-
-
-def rows(repeats: int) -> list[str]:
-    """The table."""
-    lines = [
-        "| state | steps | task | way | median ms | spread ms | ratio | compile s | scratch MB |",
-        "| --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    cases = [(s, n, t) for s in SHAPES for n in STEPS for t in ("forward", "gradient")]
-    params = init(jax.random.key(0))
-    for shape, num_steps, task in track(cases, console=Console(stderr=True)):
-        x0 = jax.random.uniform(jax.random.key(1), shape)
-        programs = {name: build(way, task, x0, params, num_steps) for name, way in WAYS.items()}
-        measure(list(programs.values()), repeats)
-        for name, program in programs.items():
-            seconds = program.seconds
-            # Of turns, not of medians: what slows a turn down slows both.
-            pairs = zip(seconds, programs[PEER].seconds, strict=True)
-            ratio = statistics.median(own / peer for own, peer in pairs)
-            lines.append(
-                f"| {' x '.join(map(str, shape))} | {num_steps} | {task} | {name} "
-                f"| {1e3 * statistics.median(seconds):.1f} "
-                f"| {1e3 * (max(seconds) - min(seconds)):.1f} | {ratio:.2f} "
-                f"| {program.compile_seconds:.2f} | {program.scratch_megabytes:.1f} |"
-            )
-    return lines
+    return Way(
+        task=f"{task}, {' x '.join(map(str, shape))}, {num_steps} steps",
+        name=name,
+        run=lambda: jax.block_until_ready(compiled(params, x0)),
+        scratch=analysis.temp_size_in_bytes / 1e6 if analysis else None,
+        compile_seconds=seconds,
+    )
 
 
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description="Time and memory of solving through a network.")
-    parser.add_argument("--repeats", type=int, default=5, help="turns that are counted")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that are counted")
     parser.add_argument("--output", type=pathlib.Path, help="also write the table to this file")
     arguments = parser.parse_args()
-    machine = (
-        f"{os.cpu_count()} x {platform.machine()}, {jax.device_count()} x"
-        f" {jax.devices()[0].device_kind}, jax {jax.__version__}; median of"
-        f" {arguments.repeats}; ratio to {PEER}"
-    )
-    text = "\n".join([machine, "", *rows(arguments.repeats), ""])
-    Console(width=120, highlight=False).print(text)
-    if arguments.output:
-        arguments.output.write_text(text)
+    ways = [
+        build(name, way, shape, num_steps, task)
+        for shape in SHAPES
+        for num_steps in STEPS
+        for task in ("forward", "gradient")
+        for name, way in WAYS.items()
+    ]
+    seconds = run_in_turns(ways, arguments.rounds)
+    lines = [machine(len(os.sched_getaffinity(0)), ["jax", "diffrax"]), "", markdown(ways, seconds)]
+    report("\n".join(lines), arguments.output)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python experiments/bench/lut.py [--threads 2] [--rounds 15] [--only uint8] [--output FILE.md]
 
 Every way is given its input as it likes it best, ready in memory. Libraries without threads of
-their own get one part of the rows for each thread. PyTorch and dm_pix take part where they are
-installed. Gradients are pulled back from a cotangent that is given, without the look-up itself.
-All results are compared before anything is measured.
+their own get one part of the rows for each thread. OpenColorIO, PyTorch and dm_pix take part where
+they are installed. Gradients are pulled back from a cotangent that is given, without the look-up
+itself. All results are compared before anything is measured.
 """
 
 import argparse
@@ -37,11 +37,13 @@ from rich.console import Console
 
 KINDS = ("trilinear", "tetrahedral")
 PACKAGES = ("jax", "opencolorio", "pillow", "scipy", "torch", "dm-pix")
+OPTIONAL = {"PyOpenColorIO": "OpenColorIO", "torch": "PyTorch", "dm_pix": "dm_pix"}
+MISSING = [name for module, name in OPTIONAL.items() if not find_spec(module)]
 
 JAX_PEERS = {
     "plain JAX gathers": gathers,
     "`jax.scipy.ndimage.map_coordinates`": jax_map_coordinates,
-    **({"dm_pix": dm_pix_interpolate} if find_spec("dm_pix") else {}),
+    **({} if "dm_pix" in MISSING else {"dm_pix": dm_pix_interpolate}),
 }
 
 
@@ -70,12 +72,13 @@ def look_ups(inputs: Inputs, task: str) -> Iterator[Candidate]:
     dtype, interpolation = task.split(", ")
     pixels = inputs.floats if dtype == "float32" else inputs.bytes
     yield from our_ways(inputs, task, interpolation, pixels)
-    yield opencolorio_way(inputs, task, interpolation, pixels)
+    if "OpenColorIO" not in MISSING:
+        yield opencolorio_way(inputs, task, interpolation, pixels)
     if task == "uint8, trilinear":
         yield pillow_way(inputs, task)
     if task == "float32, trilinear":
         yield scipy_way(inputs, task)
-        if find_spec("torch"):
+        if "PyTorch" not in MISSING:
             yield torch_way(inputs, task)
         for name, function in JAX_PEERS.items():
             yield compiled(name, task, function, inputs.table, inputs.floats)
@@ -102,7 +105,7 @@ def gradients(inputs: Inputs, task: str) -> Iterator[Candidate]:
     apply = partial(lut.apply, **options)
     yield compiled("`lut.apply` inside `jit`", task, pull(apply), *arguments)
     if interpolation == "trilinear":
-        if find_spec("torch"):
+        if "PyTorch" not in MISSING:
             yield torch_way(inputs, task, which)
         for name, function in JAX_PEERS.items():
             yield compiled(name, task, pull(function), *arguments)
@@ -134,14 +137,20 @@ def check(ways: list[Candidate]) -> None:
 
 def main() -> None:
     """Runs the benchmark."""
+    processors = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description="Look-up in a table, beside other libraries.")
-    parser.add_argument("--threads", type=int, default=2, help="of every way")
+    parser.add_argument("--threads", type=int, default=min(2, len(processors)), help="of every way")
     parser.add_argument("--rounds", type=int, default=15, help="rounds that are counted")
     parser.add_argument("--only", default="", help="tasks whose names hold this")
     parser.add_argument("--output", type=pathlib.Path, help="also write the table to this file")
     given = parser.parse_args()
+    if not 1 <= given.threads <= len(processors):
+        parser.error(f"--threads {given.threads} is not in 1 to {len(processors)}, the processors")
+    console = Console(width=160, highlight=False, markup=False, soft_wrap=True)
+    if MISSING:
+        console.print(f"Not installed, left out: {', '.join(MISSING)}.\n")
     # Thread pools are as large as the number of processors that may be used; JAX has no other way.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
+    os.sched_setaffinity(0, processors[: given.threads])
     inputs, ways = Inputs(given.threads), []
     for task, build in TASKS.items():
         if given.only in task:
@@ -157,7 +166,7 @@ def main() -> None:
         " way of the same task."
     )
     text = f"{head}\n\n{table}\n"
-    Console(width=160, highlight=False, soft_wrap=True).print(text, markup=False)
+    console.print(text)
     if given.output:
         given.output.write_text(text)
 

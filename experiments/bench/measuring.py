@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import os
+import pathlib
 import platform
 import statistics
 import time
@@ -12,6 +13,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import track
+
+from dehaze_jax import storage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,12 +26,14 @@ class Way:
         name: of the way.
         run: does it, and returns when it is done.
         scratch: megabytes that a compiled program asks for beyond its arguments and results.
+        compile_seconds: time to trace and compile.
     """
 
     task: str
     name: str
     run: Callable[[], Any]
     scratch: float | None = None
+    compile_seconds: float | None = None
 
 
 def machine(threads: int, packages: Sequence[str]) -> str:
@@ -56,14 +61,16 @@ def run_in_turns(ways: Sequence[Way], rounds: int) -> list[list[float]]:
     seconds: list[list[float]] = [[] for _ in ways]
     gc.collect()
     gc.disable()
-    for turn in track(range(-2, rounds), "Rounds", console=Console(stderr=True)):
-        for way, times in zip(ways, seconds, strict=True):
-            time.sleep(0.02)  # idle threads of the way before may spin for a while
-            start = time.perf_counter()
-            way.run()
-            if turn >= 0:
-                times.append(time.perf_counter() - start)
-    gc.enable()
+    try:
+        for turn in track(range(-2, rounds), "Rounds", console=Console(stderr=True)):
+            for way, times in zip(ways, seconds, strict=True):
+                time.sleep(0.02)  # idle threads of the way before may spin for a while
+                start = time.perf_counter()
+                way.run()
+                if turn >= 0:
+                    times.append(time.perf_counter() - start)
+    finally:
+        gc.enable()
     return seconds
 
 
@@ -73,8 +80,8 @@ def markdown(ways: Sequence[Way], seconds: Sequence[Sequence[float]]) -> str:
     The ratio is the median of the rounds' ratios: what slows a round down slows both.
     """
     lines = [
-        "| task | way | median ms | quartiles ms | ratio | scratch MB |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| task | way | median ms | quartiles ms | ratio | compile s | scratch MB |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     first: dict[str, Sequence[float]] = {}
     for way, times in zip(ways, seconds, strict=True):
@@ -82,8 +89,16 @@ def markdown(ways: Sequence[Way], seconds: Sequence[Sequence[float]]) -> str:
         ratio = statistics.median(a / b for a, b in zip(times, base, strict=True))
         low, middle, high = (1e3 * t for t in statistics.quantiles(times, method="inclusive"))
         scratch = "" if way.scratch is None else f"{way.scratch:.0f}"
+        compiling = "" if way.compile_seconds is None else f"{way.compile_seconds:.1f}"
         lines.append(
             f"| {way.task} | {way.name} | {middle:.1f} | {low:.1f} to {high:.1f} "
-            f"| {ratio:.2f} | {scratch} |"
+            f"| {ratio:.2f} | {compiling} | {scratch} |"
         )
     return "\n".join(lines)
+
+
+def report(text: str, output: pathlib.Path | None) -> None:
+    """Prints Markdown, and writes it to a file if one is given."""
+    Console(width=160, highlight=False, markup=False, soft_wrap=True).print(text)
+    if output is not None:
+        storage.write_atomically(output, f"{text}\n".encode())

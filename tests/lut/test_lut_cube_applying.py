@@ -3,54 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import PyOpenColorIO as ocio
 import pytest
+from lut_twins import BODY, CORNERS, CURVES, INTERPOLATIONS, domain, opencolorio_file, spread
 
 from dehaze_jax import lut
 
-# The eight corners, red fastest, seen through an invertible map of colours.
-CORNERS = np.stack(np.indices((2, 2, 2)), axis=-1) * [0.5, 0.25, 2.0] + [0.125, -1.0, 0.5]
-BODY = "\n".join(
-    " ".join(map(str, CORNERS[r, g, b])) for b in (0, 1) for g in (0, 1) for r in (0, 1)
-)
-CURVES = "0 0 0\n0.25 0.5 0.125\n1 1 1\n"
 
-
-@pytest.fixture
-def read(tmp_path):
-    """Reads a text, or bytes, as a file."""
-
-    def read(content):
-        path = tmp_path / "table.cube"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return lut.read_cube(path)
-
-    return read
-
-
-def spread(seed, shape=(20, 30, 3), low=-0.5, high=1.5):
-    return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
-
-
-def opencolorio_apply(path, image, interpolation=ocio.INTERP_LINEAR):
-    transform = ocio.FileTransform(src=str(path), interpolation=interpolation)
-    pixels = np.array(image, np.float32)  # changed in place
-    ocio.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor().applyRGB(pixels)
-    return pixels
-
-
-def domain(cube):
-    return cube.domain_min, cube.domain_max
-
-
-@pytest.mark.parametrize("interpolation", ["trilinear", "tetrahedral"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_a_table_equals_opencolorio(read, tmp_path, interpolation):
     rows = spread(2, (5**3, 3))
     text = "LUT_3D_SIZE 5\nDOMAIN_MIN -1 -0.5 0\nDOMAIN_MAX 1 2 4\n"
     cube = read(text + "\n".join(" ".join(map(str, row)) for row in rows))
     image = spread(3, low=-2, high=5)
-    theirs = {"trilinear": ocio.INTERP_LINEAR, "tetrahedral": ocio.INTERP_TETRAHEDRAL}
-    expected = opencolorio_apply(tmp_path / "table.cube", image, theirs[interpolation])
+    expected = opencolorio_file(tmp_path / "table.cube", image, interpolation)
     np.testing.assert_allclose(cube(image, interpolation=interpolation), expected, atol=1e-5)
 
 
@@ -59,7 +24,7 @@ def test_curves_and_table_equal_opencolorio(read, tmp_path):
     text = "LUT_1D_SIZE 16\nLUT_1D_INPUT_RANGE -0.5 2\nLUT_3D_SIZE 4\nLUT_3D_INPUT_RANGE -1 1.5\n"
     cube = read(text + "\n".join(" ".join(map(str, row)) for row in rows))
     image = spread(6, low=-1, high=3)
-    expected = opencolorio_apply(tmp_path / "table.cube", image, ocio.INTERP_LINEAR)
+    expected = opencolorio_file(tmp_path / "table.cube", image)
     np.testing.assert_allclose(cube(image), expected, atol=1e-5)
 
 
@@ -90,7 +55,7 @@ def test_the_table_of_curves_does_nothing_in_its_domain(read):
     np.testing.assert_allclose(looked_up, values, atol=1e-6)
 
 
-@pytest.mark.parametrize("value", [-3e38, -7.0, 0.0, 0.5, 1e-30, 3e38])
+@pytest.mark.parametrize("value", [-3e38, 0.0, 0.5, 3e38])
 def test_constant_curves(read, value):
     cube = read(f"LUT_1D_SIZE 2\n{value} 0 0\n{value} 1 1\n")
     assert cube.domain_min[0] < cube.domain_max[0]
@@ -142,11 +107,11 @@ def test_integers(read, header, dtype):
 @pytest.mark.parametrize(
     ("image", "shown"),
     [
-        (np.zeros((2, 2, 4), np.float32), r"float32 \[2, 2, 4\]"),
-        (np.zeros((2, 2, 3), np.int32), r"int32 \[2, 2, 3\]"),
-        (np.float32(4), r"float32 \[\]"),
+        (np.zeros((2, 2, 4), np.float32), r"three channels, not shape \[2, 2, 4\]"),
+        (np.zeros((2, 2, 3), np.int32), "floats, uint8 or uint16, not int32"),
+        (np.float32(4), r"three channels, not shape \[\]"),
     ],
 )
 def test_refuses_what_is_no_picture(read, image, shown):
-    with pytest.raises(ValueError, match=f"three channels of floats, .* not {shown}"):
+    with pytest.raises(ValueError, match=f"^image: colours .* {shown}$"):
         read(f"LUT_3D_SIZE 2\n{BODY}")(image)

@@ -5,31 +5,15 @@ import subprocess
 
 import jax.numpy as jnp
 import numpy as np
-import PyOpenColorIO as ocio
 import pytest
 from colour.io.luts import read_LUT_IridasCube, read_LUT_ResolveCube
+from lut_twins import INTERPOLATIONS, opencolorio_file, random_table, spread
 
 from dehaze_jax import lut
 from dehaze_jax.errors import InputError
 
-OPENCOLORIO = {"trilinear": ocio.INTERP_LINEAR, "tetrahedral": ocio.INTERP_TETRAHEDRAL}
 UNIT = (0.0, 1.0)
 DOMAINS = [UNIT, (-0.5, 2.0), ((-1.0, 0.0, 0.1), (1.0, 2.5, 0.7))]
-
-
-def random_table(seed, size=7, dtype=np.float32):
-    return np.random.default_rng(seed).uniform(-0.2, 1.2, (size,) * 3 + (3,)).astype(dtype)
-
-
-def random_image(seed, low=-0.3, high=1.3):
-    return np.random.default_rng(seed).uniform(low, high, (36, 48, 3)).astype(np.float32)
-
-
-def opencolorio_apply(path, image, interpolation):
-    pixels = np.array(image, np.float32)  # changed in place
-    transform = ocio.FileTransform(src=str(path), interpolation=OPENCOLORIO[interpolation])
-    ocio.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor().applyRGB(pixels)
-    return pixels
 
 
 @pytest.fixture
@@ -41,7 +25,7 @@ class TestReadBack:
     @pytest.mark.parametrize("domain", DOMAINS)
     @pytest.mark.parametrize("title", ["", "Film no. 5, 東京 # 3"])
     def test_to_the_bit(self, path, domain, title):
-        table = random_table(0)
+        table = random_table(0, 7)
         table[0, 0, :5, 0] = 1e-45, -3.4028235e38, 1 / 3, np.nextafter(np.float32(1), 2), -0.0
         lut.write_cube(path, table, title=title, domain=domain)
         cube = lut.read_cube(path)
@@ -94,43 +78,43 @@ class TestText:
         assert len(lines) == 28
 
 
-@pytest.mark.parametrize("interpolation", ["trilinear", "tetrahedral"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_opencolorio_applies_it_as_we_do(path, interpolation, domain):
-    lut.write_cube(path, random_table(6), title="a title", domain=domain)
-    image = random_image(7, low=-1.5, high=3)
-    expected = opencolorio_apply(path, image, interpolation)
+    lut.write_cube(path, random_table(6, 7), title="a title", domain=domain)
+    image = spread(7, (36, 48, 3), low=-1.5, high=3)
+    expected = opencolorio_file(path, image, interpolation)
     ours = lut.read_cube(path)(image, interpolation=interpolation)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
 def test_opencolorio_reads_it_as_resolves(path):
     """A range in Resolve's words keeps its reader of the other dialect away."""
-    lut.write_cube(path, random_table(17))
+    lut.write_cube(path, random_table(17, 7))
     size, rows = path.read_text().split("\n", 1)
     path.write_text(f"{size}\nLUT_3D_INPUT_RANGE -1 2\n{rows}")
-    image = random_image(18, low=-1.5, high=3)
-    expected = opencolorio_apply(path, image, "trilinear")
+    image = spread(18, (36, 48, 3), low=-1.5, high=3)
+    expected = opencolorio_file(path, image, "trilinear")
     np.testing.assert_allclose(lut.read_cube(path)(image), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("read", [read_LUT_IridasCube, read_LUT_ResolveCube])
 def test_colour_science_reads_both_dialects(path, read):
-    table = random_table(8)
+    table = random_table(8, 7)
     lut.write_cube(path, table)
     np.testing.assert_allclose(read(str(path)).table, table, rtol=1e-7)
 
 
 @pytest.mark.parametrize("domain", DOMAINS[1:])
 def test_colour_science_reads_domain_and_title(path, domain):
-    lut.write_cube(path, random_table(9), title="A title", domain=domain)
+    lut.write_cube(path, random_table(9, 7), title="A title", domain=domain)
     theirs = read_LUT_IridasCube(str(path))
     np.testing.assert_array_equal(theirs.domain, [np.broadcast_to(end, 3) for end in domain])
     assert theirs.name == "A title"
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on this machine")
-@pytest.mark.parametrize("interpolation", ["trilinear", "tetrahedral"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 class TestFfmpeg:
     def apply(self, path, interpolation, pixel_format, frame):
         height, width = frame.shape[-3:-1] if pixel_format == "rgb48le" else frame.shape[-2:]
@@ -146,8 +130,8 @@ class TestFfmpeg:
     # It ignores the lower end of a domain, and takes an upper end below 1 for 1.
     @pytest.mark.parametrize("domain", [UNIT, (0.0, (1.0, 2.0, 4.0))])
     def test_on_floats(self, path, interpolation, domain):
-        lut.write_cube(path, random_table(10), title="a title", domain=domain)
-        image = random_image(11, low=-0.5, high=3)
+        lut.write_cube(path, random_table(10, 7), title="a title", domain=domain)
+        image = spread(11, (36, 48, 3), low=-0.5, high=3)
         planes = np.ascontiguousarray(np.moveaxis(image[..., [1, 2, 0]], -1, 0))
         green, blue, red = self.apply(path, interpolation, "gbrpf32le", planes)
         ours = lut.read_cube(path)(image, interpolation=interpolation)
@@ -166,12 +150,13 @@ class TestFfmpeg:
 @pytest.mark.parametrize(
     ("table", "options", "reason"),
     [
-        (np.zeros((2, 2, 2, 3), int), {}, "a table holds floats, not int64"),
-        (np.zeros((2, 2, 2, 3), np.uint8), {}, "a table holds floats, not uint8"),
-        (np.zeros((2, 2, 2, 3), complex), {}, "a table holds floats, not complex128"),
-        ([[["a"]]], {}, "a table holds floats, not <U1"),
-        (np.zeros((1, 1, 1, 3)), {}, r"s from 2 to 256, not \[1, 1, 1, 3\]"),
-        (np.zeros((257, 257, 257, 3), np.float16), {}, "s from 2 to 256, not"),
+        (np.zeros((2, 2, 2, 3), int), {}, "holds floats, not int64"),
+        (np.zeros((2, 2, 2, 3), np.uint8), {}, "holds floats, not uint8"),
+        (np.zeros((2, 2, 2, 3), complex), {}, "holds floats, not complex128"),
+        ([[["a"]]], {}, "holds floats, not <U1"),
+        ([[0.5], 0.5], {}, "inhomogeneous"),
+        (np.zeros((1, 1, 1, 3)), {}, "at least 2 nodes along each axis, not 1"),
+        (np.zeros((257, 257, 257, 3), np.float16), {}, "up to 256 nodes along each axis, not 257"),
         (np.zeros((2, 2, 3, 3)), {}, r"not \[2, 2, 3, 3\]"),
         (np.zeros((2, 2, 2, 4)), {}, r"not \[2, 2, 2, 4\]"),
         (np.zeros((8, 3)), {}, r"not \[8, 3\]"),
@@ -182,11 +167,12 @@ class TestFfmpeg:
         (np.zeros((2, 2, 2, 3)), {"title": "two\nlines"}, "control character"),
         (np.zeros((2, 2, 2, 3)), {"title": 'a "quote"'}, "double quote"),
         (np.zeros((2, 2, 2, 3)), {"title": "京" * 67}, "longer than 200 bytes"),
-        (np.zeros((2, 2, 2, 3)), {"domain": (1.0, 1.0)}, "is empty or infinite"),
-        (np.zeros((2, 2, 2, 3)), {"domain": (0.0, (1.0, 1.0, 1e-60))}, "is empty or infinite"),
-        (np.zeros((2, 2, 2, 3)), {"domain": (0.0, float("nan"))}, "is empty or infinite"),
-        (np.zeros((2, 2, 2, 3)), {"domain": (-np.inf, 1.0)}, "is empty or infinite"),
-        (np.zeros((2, 2, 2, 3)), {"domain": (0.0, 1e39)}, "is empty or infinite"),
+        (np.zeros((2, 2, 2, 3)), {"domain": (1.0, 1.0)}, "is empty or not finite"),
+        (np.zeros((2, 2, 2, 3)), {"domain": (0.0, (1.0, 1.0, 1e-60))}, "is empty or not finite"),
+        (np.zeros((2, 2, 2, 3)), {"domain": (0.0, float("nan"))}, "is empty or not finite"),
+        (np.zeros((2, 2, 2, 3)), {"domain": (-np.inf, 1.0)}, "is empty or not finite"),
+        (np.zeros((2, 2, 2, 3)), {"domain": (0.0, 1e39)}, "is empty or not finite"),
+        (np.zeros((2, 2, 2, 3)), {"domain": (-3e38, 3e38)}, "is empty or not finite"),
         (np.zeros((2, 2, 2, 3)), {"domain": (0.0, (1.0, 1.0))}, "one number or three"),
     ],
 )

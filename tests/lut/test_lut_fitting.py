@@ -1,20 +1,17 @@
 """Fitting against a dense solution of the same objective, and what it promises of its prior."""
 
-import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lut_twins import nodes
 
 from dehaze_jax import lut
 from dehaze_jax.lut.fitting import _fit
 
 rng = np.random.default_rng
-
-
-def nodes(size):
-    return np.stack(np.indices((size,) * 3), axis=-1) / (size - 1)
 
 
 def colours(seed, count=400, low=0.0, high=1.0):
@@ -57,8 +54,8 @@ def slopes(size, axis):
     return matrix
 
 
-def dense(source, target, weights, size, smoothness, interpolate):
-    """The minimum of the documented objective, as one linear least-squares problem."""
+def objective(source, target, weights, size, smoothness, interpolate):
+    """What is documented, as a linear least-squares problem for the table less the identity."""
     share = np.sqrt(weights / weights.sum())[:, None]
     rows = [share * np.stack([interpolate(colour, size) for colour in source])]
     values = [share * (target - source)]
@@ -70,14 +67,17 @@ def dense(source, target, weights, size, smoothness, interpolate):
             np.sqrt(0.01 * smoothness) * mean,
         ]
         values += [np.zeros((len(slope) + 1, 3))]
-    solution = np.linalg.lstsq(np.concatenate(rows), np.concatenate(values), rcond=None)[0]
-    return nodes(size) + solution.reshape((size,) * 3 + (3,))
+    return np.concatenate(rows), np.concatenate(values)
+
+
+def exact_nodes(size):
+    return np.stack(np.indices((size,) * 3), axis=-1) / (size - 1)
 
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("size", "interpolation", "interpolate"),
-    [(2, "tetrahedral", tetrahedral), (5, "tetrahedral", tetrahedral), (6, "trilinear", trilinear)],
+    [(2, "tetrahedral", tetrahedral), (7, "trilinear", trilinear)],
 )
 def test_equals_a_dense_solution(size, interpolation, interpolate):
     source = rng(0).uniform(0.1, 0.7, (60, 3))  # leaves cells empty
@@ -93,16 +93,28 @@ def test_equals_a_dense_solution(size, interpolation, interpolate):
         tolerance=1e-11,
     )
     assert ours.dtype == np.float64
-    expected = dense(source, target, weights, size, 1e-3, interpolate)
+    matrix, values = objective(source, target, weights, size, 1e-3, interpolate)
+    solution = np.linalg.lstsq(matrix, values, rcond=None)[0]
+    expected = exact_nodes(size) + solution.reshape((size,) * 3 + (3,))
     np.testing.assert_allclose(ours, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("interpolation", "domain"),
-    [("trilinear", (-1.0, 3.0)), ("tetrahedral", ((-1.0, 0.0, 0.5), (1.0, 2.0, 1.5)))],
-)
-def test_finds_a_table_again(interpolation, domain):
-    table = jnp.asarray(nodes(6) ** 1.5 + 0.1 * np.sin(5 * nodes(6)[..., ::-1]), jnp.float32)
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-5])
+def test_stops_at_the_tolerance(tolerance):
+    """The residual of the normal equations, scaled to a diagonal of one."""
+    source = colours(0, low=0.1, high=0.7)
+    target = source**2 + 0.1 * np.sin(5 * source[:, ::-1])
+    table = fit(source, target, tolerance=tolerance)
+    matrix, values = objective(source, target, np.ones(400), 5, 1e-4, trilinear)
+    scaled = matrix / np.linalg.norm(matrix, axis=0)
+    solution = (table - exact_nodes(5)).reshape(-1, 3) * np.linalg.norm(matrix, axis=0)[:, None]
+    residual, first = scaled.T @ (values - scaled @ solution), scaled.T @ values
+    assert np.linalg.norm(residual) < tolerance * np.linalg.norm(first)
+
+
+def test_finds_a_table_again():
+    interpolation, domain = "tetrahedral", ((-1.0, 0.0, 0.5), (1.0, 2.0, 1.5))
+    table = jnp.asarray(nodes(6) ** 1.5 + 0.1 * np.sin(5 * nodes(6)[..., ::-1]))
     low, high = np.asarray(domain, np.float32)
     source = jnp.asarray(low + (high - low) * colours(0, 8000)).reshape(80, 100, 3)
     target = lut.apply(table, source, interpolation=interpolation, domain=domain)
@@ -110,6 +122,9 @@ def test_finds_a_table_again(interpolation, domain):
     np.testing.assert_allclose(ours, table, atol=1e-3)
     back = lut.apply(jnp.asarray(ours), source, interpolation=interpolation, domain=domain)
     np.testing.assert_allclose(back, target, atol=1e-4)
+    lists = tuple(map(list, domain))
+    again = fit(source, target, size=6, smoothness=1e-8, interpolation=interpolation, domain=lists)
+    np.testing.assert_array_equal(again, ours)
 
 
 class TestPrior:
@@ -119,9 +134,9 @@ class TestPrior:
         matrix = np.eye(3) + rng(3).uniform(-0.3, 0.3, (3, 3))
         source = colours(4, low=0.2, high=0.5)
         target = (source @ matrix + 0.1).astype(np.float32)
-        ours = fit(source, target, size=17, smoothness=1e-5)
-        expected = nodes(17) @ matrix + 0.1
-        assert np.abs(nodes(17) - expected).max() > 0.3
+        ours = fit(source, target, size=9, smoothness=1e-5)
+        expected = nodes(9) @ matrix + 0.1
+        assert np.abs(nodes(9) - expected).max() > 0.3
         np.testing.assert_allclose(ours, expected, atol=0.05)  # a few per cent, at far corners
 
     def test_smoothness_takes_the_bend_and_then_the_slope(self):
@@ -159,22 +174,23 @@ class TestPrior:
     def test_smoothness_carries_over_to_another_size(self):
         source = colours(8)
         target = np.sqrt(source)
-        coarse, fine = (fit(source, target, size=size, smoothness=3e-2) for size in (9, 17))
-        other = fit(source, target, size=17, smoothness=12e-2)
+        coarse, fine = (fit(source, target, size=size, smoothness=3e-2) for size in (5, 9))
+        other = fit(source, target, size=9, smoothness=12e-2)
         same = np.abs(fine[::2, ::2, ::2] - coarse).max()
         assert 2 * same < np.abs(other - fine).max()
 
-    @pytest.mark.parametrize("source", [np.zeros((0, 3), np.float32), colours(9)])
-    def test_without_data_is_the_identity(self, source):
-        ours = fit(source, 1 - source, weights=np.zeros(len(source), np.float32))
-        np.testing.assert_allclose(ours, nodes(5), atol=1e-7)
+    @pytest.mark.parametrize(("count", "size"), [(0, 2), (400, 5)])
+    def test_without_data_is_the_identity(self, count, size):
+        source = colours(9, count)
+        ours = fit(source, 1 - source, weights=np.zeros(count, np.float32), size=size)
+        np.testing.assert_allclose(ours, nodes(size), atol=1e-7)
 
 
 class TestWeights:
     def test_weight_is_a_number_of_pixels(self):
         source, target = colours(11), colours(12)
         counts = rng(13).multinomial(400, np.full(400, 1 / 400))
-        ours = fit(source, target, weights=counts.astype(np.float32))
+        ours = fit(source, target, weights=counts)
         expected = fit(np.repeat(source, counts, axis=0), np.repeat(target, counts, axis=0))
         np.testing.assert_allclose(ours, expected, atol=2e-4)
 
@@ -187,7 +203,7 @@ class TestWeights:
     def test_more_pixels_than_are_read_at_once(self, monkeypatch):
         source, target = colours(16), colours(17)
         some = np.arange(400) < 103
-        expected = fit(source, target, weights=some.astype(np.float32))
+        expected = fit(source, target, weights=some)
         monkeypatch.setattr("dehaze_jax.lut.fitting._PIXELS_AT_ONCE", 20)
         np.testing.assert_allclose(fit(source[some], target[some]), expected, atol=2e-4)
 
@@ -199,26 +215,59 @@ class TestUse:
         fit(colours(2), colours(3), smoothness=1e-3, tolerance=1e-5)
         assert _fit._cache_size() == before
 
-    def test_under_jit_a_nan_gives_nan(self):
-        compiled = jax.jit(functools.partial(lut.fit, size=5, smoothness=1e-4))
-        source, target = colours(18), colours(19)
-        np.testing.assert_allclose(compiled(source, target), fit(source, target), atol=2e-5)
-        target[3, 1] = np.nan
-        assert np.isnan(compiled(source, target)).all()
+    def test_under_jit_what_is_refused_gives_nan(self):
+        """The source belongs to the program, and is checked; the rest is traced."""
+        source, target = jnp.asarray(colours(18)), colours(19)
+
+        @jax.jit
+        def compiled(target, weights, smoothness):
+            return lut.fit(source, target, weights=weights, size=5, smoothness=smoothness)
+
+        ones = np.ones(400, np.float32)
+        ours = compiled(target, ones, 1e-3)
+        np.testing.assert_allclose(ours, fit(source, target, smoothness=1e-3), atol=2e-5)
+        faulty = np.where(np.arange(1200).reshape(400, 3) == 10, np.nan, target)
+        for arguments in (
+            (faulty, ones, 1e-3),
+            (target, -ones, 1e-3),
+            (target, ones, 0.0),
+            (target, ones, np.inf),
+        ):
+            assert np.isnan(compiled(*arguments)).all()
+
+    def test_under_jit_what_is_not_traced_is_refused(self):
+        good = jnp.asarray(colours(18))
+        for source, smoothness, message in (
+            (good.at[0, 0].set(jnp.nan), 1e-3, "source: not every value is finite"),
+            (good, -1e-3, "smoothness has to be positive"),
+        ):
+            options = {"size": 5, "smoothness": smoothness}
+            with pytest.raises(ValueError, match=message):
+                jax.jit(partial(lut.fit, source, **options))(colours(19))
 
     @pytest.mark.usefixtures("x64")
     def test_gradient_with_respect_to_the_target(self):
-        source, target, probe = (rng(seed).uniform(size=(40, 3)) for seed in (20, 21, 22))
-        shape = rng(23).normal(size=(3, 3, 3, 3))
+        source, target, probe = (rng(seed).uniform(size=(60, 3)) for seed in (20, 21, 22))
+        shape = jnp.asarray(rng(23).normal(size=(2, 2, 2, 3)))
 
         def total(target):
-            table = lut.fit(source, target, size=3, smoothness=1e-3, tolerance=1e-12)
-            return jnp.vdot(jnp.asarray(shape), table)
+            options = {"size": 2, "smoothness": 1e-3, "tolerance": 1e-12}
+            return jnp.vdot(shape, lut.fit(source, target, interpolation="tetrahedral", **options))
 
-        slope = jnp.vdot(jax.grad(total)(jnp.asarray(target)), jnp.asarray(probe))
+        both = jax.jit(jax.value_and_grad(total))
+        (before, slope), (after, _) = both(jnp.asarray(target)), both(jnp.asarray(target + probe))
         # The fit is linear in its target.
-        expected = total(jnp.asarray(target + probe)) - total(jnp.asarray(target))
-        np.testing.assert_allclose(slope, expected, rtol=1e-7)
+        np.testing.assert_allclose(np.vdot(slope, probe), after - before, rtol=1e-7)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_integers_stand_for_shares_of_their_largest(self, dtype):
+        top = np.iinfo(dtype).max
+        source, target = ((top * colours(seed)).astype(dtype) for seed in (26, 27))
+        floats = [(values / top).astype(np.float32) for values in (source, target)]
+        expected = fit(*floats)
+        np.testing.assert_allclose(fit(source, target), expected, atol=2e-5)
+        np.testing.assert_allclose(fit(source, floats[1]), expected, atol=2e-5)
+        np.testing.assert_allclose(fit(floats[0], target), expected, atol=2e-5)
 
     @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
     def test_narrow_colours_give_a_float32_table(self, dtype):
@@ -235,14 +284,20 @@ GOOD = colours(25, 4)
     ("options", "message"),
     [
         ({"source": GOOD[:3]}, "differ in shape"),
-        ({"source": GOOD[:, :2]}, "three channels"),
+        ({"source": GOOD[:, :2]}, r"source: colours have three channels, not shape \[4, 2\]"),
+        ({"source": GOOD.astype(np.int32)}, "source: colours are floats, uint8 or uint16, not int"),
+        ({"target": GOOD > 0.5}, "target: colours are floats, uint8 or uint16, not bool"),
         ({"weights": np.ones(3, np.float32)}, r"weights have shape \(3,\)"),
         ({"weights": -np.ones(4, np.float32)}, "negative"),
         ({"weights": np.full(4, np.inf, np.float32)}, "weights: not every value is finite"),
         ({"source": np.where(GOOD.max() > GOOD, GOOD, np.nan)}, "source: not every"),
         ({"target": np.where(GOOD.max() > GOOD, GOOD, np.inf)}, "target: not every"),
         ({"smoothness": 0.0}, "smoothness has to be positive"),
-        ({"smoothness": float("nan")}, "smoothness has to be positive"),
+        ({"smoothness": float("nan")}, "smoothness has to be positive and finite, not nan"),
+        ({"smoothness": float("inf")}, "smoothness has to be positive and finite, not inf"),
+        ({"smoothness": 1e-60}, "smoothness has to be positive"),
+        ({"tolerance": float("inf")}, "tolerance has to be positive and finite, not inf"),
+        ({"domain": (1.0, 1.0)}, "the domain from .* is empty"),
         ({"tolerance": -1e-3}, "tolerance has to be positive"),
         ({"size": 1}, "at least 2 nodes"),
     ],

@@ -1,40 +1,19 @@
 """Look-up against SciPy and OpenColorIO, and the properties that callers count on."""
 
-import functools
-
-import jax
 import jax.numpy as jnp
 import numpy as np
-import PyOpenColorIO as ocio
 import pytest
+from lut_twins import INTERPOLATIONS, apply, nodes, opencolorio_table, random_table, spread
 from scipy.interpolate import RegularGridInterpolator
 
 from dehaze_jax import lut
 
-INTERPOLATIONS = ("trilinear", "tetrahedral")
-THEIRS = {"trilinear": ocio.INTERP_LINEAR, "tetrahedral": ocio.INTERP_TETRAHEDRAL}
 SIZES = (2, 3, 17, 33, 65, 129)
-
-
-def random_table(seed, size, dtype=np.float32):
-    return np.random.default_rng(seed).uniform(-0.2, 1.2, (size,) * 3 + (3,)).astype(dtype)
-
-
-def random_image(seed, shape=(7, 9, 3), dtype=np.float32, low=0.0, high=1.0):
-    return np.random.default_rng(seed).uniform(low, high, shape).astype(dtype)
-
-
-@functools.cache
-def compiled():
-    return jax.jit(lut.apply, static_argnames=("interpolation", "domain"))
-
-
-def apply(table, image, **options):
-    return np.asarray(compiled()(jnp.asarray(table), jnp.asarray(image), **options))
-
-
-def nodes(size):
-    return (np.stack(np.indices((size,) * 3), axis=-1) / (size - 1)).astype(np.float32)
+# These and others, of which most have nodes that are no floats.
+NODES = (*SIZES, 4, 7, 9, 12, 48, 100)
+PICTURE, SMALL = (40, 50, 3), (7, 9, 3)
+# Three coordinates, each off by half an ulp twice, between neighbours that differ by 1.4 or less.
+BOUND = 3 * 1.4 * 2**-23
 
 
 def scipy_apply(table, image, domain=(0.0, 1.0)):
@@ -43,18 +22,9 @@ def scipy_apply(table, image, domain=(0.0, 1.0)):
     return RegularGridInterpolator(nodes, table)(np.clip(image, *ends.T))
 
 
-def opencolorio_apply(table, image, interpolation):
-    transform = ocio.Lut3DTransform(gridSize=len(table))
-    transform.setData(np.ascontiguousarray(table.reshape(-1), np.float32))
-    transform.setInterpolation(THEIRS[interpolation])
-    pixels = np.ascontiguousarray(image, np.float32)
-    ocio.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor().applyRGB(pixels)
-    return pixels
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_trilinear_equals_scipy(size):
-    table, image = random_table(0, size), random_image(1, low=-0.3, high=1.3)
+    table, image = random_table(0, size), spread(1, PICTURE, low=-0.3, high=1.3)
     expected = scipy_apply(table.astype(np.float64), image)
     np.testing.assert_allclose(apply(table, image), expected, atol=2e-6)
 
@@ -66,7 +36,7 @@ def test_trilinear_equals_scipy(size):
 )
 def test_trilinear_equals_scipy_in_double_precision(domain):
     table = random_table(0, 7, np.float64)
-    image = random_image(1, (2, 7, 9, 3), np.float64, low=-0.8, high=2.4)
+    image = spread(1, (2, 7, 9, 3), low=-0.8, high=2.4, dtype=np.float64)
     ours = apply(table, image, domain=domain)
     assert ours.dtype == np.float64
     np.testing.assert_allclose(ours, scipy_apply(table, image, domain), atol=1e-12)
@@ -75,27 +45,34 @@ def test_trilinear_equals_scipy_in_double_precision(domain):
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("size", SIZES)
 def test_equals_opencolorio(interpolation, size):
-    table, image = random_table(2, size), random_image(3, (40, 50, 3), low=-0.1, high=1.1)
+    table, image = random_table(2, size), spread(3, PICTURE, low=-0.1, high=1.1)
     ours = apply(table, image, interpolation=interpolation)
-    np.testing.assert_allclose(ours, opencolorio_apply(table, image, interpolation), atol=1e-6)
+    np.testing.assert_allclose(ours, opencolorio_table(table, image, interpolation), atol=1e-6)
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 class TestProperties:
-    @pytest.mark.parametrize("size", [2, 3, 9, 33])  # 2^n + 1: the nodes are floats unrounded
-    def test_exact_at_nodes(self, interpolation, size):
+    @pytest.mark.parametrize("size", NODES)
+    def test_nodes_are_met(self, interpolation, size):
+        """Unrounded where they are floats; else off by the rounding of where they are."""
         table = random_table(4, size)
-        ours = apply(table, nodes(size), interpolation=interpolation)
-        np.testing.assert_array_equal(ours, table)
+        node = np.random.default_rng(5).integers(0, size, PICTURE)
+        node[0, 0], node[0, 1] = 0, size - 1
+        image = (node / (size - 1)).astype(np.float32)
+        ours = apply(table, image, interpolation=interpolation)
+        expected = table[tuple(np.moveaxis(node, -1, 0))]
+        np.testing.assert_array_equal(ours[0, :2], expected[0, :2])
+        bound = 0 if (size - 1) & (size - 2) == 0 else BOUND * (size - 1)
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=bound)
 
     def test_identity_returns_its_input(self, interpolation):
-        image = random_image(5)
+        image = spread(5, SMALL, 0, 1)
         ours = apply(nodes(17), image, interpolation=interpolation)
         np.testing.assert_allclose(ours, image, atol=1e-6)
 
     def test_clamps_to_the_domain(self, interpolation):
         table = random_table(6, 4)
-        image = random_image(7, low=-3, high=5)
+        image = spread(7, SMALL, low=-3, high=5)
         image[0, 0] = np.inf, -np.inf, 0.5
         ours = apply(table, image, interpolation=interpolation, domain=(-1.0, 2.0))
         clamped = np.clip(image, -1, 2)
@@ -104,7 +81,7 @@ class TestProperties:
         assert np.isfinite(ours).all()
 
     def test_nan_gives_nan(self, interpolation):
-        image = random_image(8)
+        image = spread(8, SMALL, 0, 1)
         image[2, 3, 0] = image[4, 1, 2] = np.nan
         ours = apply(random_table(6, 4), image, interpolation=interpolation)
         bad = np.isnan(image).any(axis=-1)
@@ -112,14 +89,14 @@ class TestProperties:
         assert np.isfinite(ours[~bad]).all()
 
     def test_affine_tables_are_applied_exactly(self, interpolation):
-        matrix = random_image(11, (3, 3))
+        matrix = spread(11, (3, 3), 0, 1)
         table = nodes(6) @ matrix + 0.1
-        image = random_image(12)
+        image = spread(12, SMALL, 0, 1)
         ours = apply(table, image, interpolation=interpolation)
         np.testing.assert_allclose(ours, image @ matrix + 0.1, atol=2e-6)
 
     def test_planes_of_any_shape(self, interpolation):
-        table, image = random_table(15, 5), random_image(16, (2, 3, 4, 3))
+        table, image = random_table(15, 5), spread(16, (2, 3, 4, 3), 0, 1)
         planes = tuple(jnp.asarray(image[..., k]).reshape(4, 6) for k in range(3))
         ours = lut.apply_planes(jnp.asarray(table), planes, interpolation=interpolation)
         expected = apply(table, image, interpolation=interpolation)
@@ -132,7 +109,7 @@ def test_tetrahedral_keeps_the_neutral_axis():
     table = random_table(17, 9)
     at = np.arange(9)
     table[at, at, at] = np.linspace(0, 1, 9)[:, None] ** 2  # neutral to neutral, whatever else
-    grey = np.repeat(random_image(18, (40, 40, 1)), 3, axis=-1)
+    grey = np.repeat(spread(18, (40, 40, 1), 0, 1), 3, axis=-1)
     ours = apply(table, grey, interpolation="tetrahedral")
     np.testing.assert_array_equal(ours, np.repeat(ours[..., :1], 3, axis=-1))
     expected = np.interp(grey, np.linspace(0, 1, 9), np.linspace(0, 1, 9) ** 2)

@@ -63,3 +63,17 @@ def test_monotonicity_equals_numpy(size):
         for table in tables
     ]
     np.testing.assert_allclose(lut.monotonicity(jnp.asarray(tables)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [lut.smoothness, lut.monotonicity])
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (np.zeros((1, 1, 1, 3), np.float32), "at least 2 nodes along each axis, not 1$"),
+        (np.zeros((3, 3, 3, 3), np.int32), "holds floats, not int32$"),
+        (np.zeros((3, 3, 3), np.float32), r"not \[3, 3, 3\]$"),
+    ],
+)
+def test_refuses_what_is_no_table(penalty, table, message):
+    with pytest.raises(ValueError, match=message):
+        penalty(table)

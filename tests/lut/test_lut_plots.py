@@ -54,3 +54,17 @@ def test_is_drawn_without_a_window(table, tmp_path):
     assert figure.get_suptitle() == "A table"
     shades = plt.imread(tmp_path / "table.png")[..., :3]
     assert len(np.unique(shades.reshape(-1, 3).round(1), axis=0)) > 50  # the points' colours
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (np.full((3, 3, 3, 3), np.nan, np.float32), "NaN or infinity$"),
+        (np.zeros((1, 1, 1, 3), np.float32), "at least 2 nodes along each axis, not 1$"),
+        (np.zeros((3, 3, 3, 3), np.uint8), "holds floats, not uint8$"),
+        (np.zeros((2, 3, 3, 3, 3), np.float32), r"not \[2, 3, 3, 3, 3\]$"),
+    ],
+)
+def test_refuses_what_it_cannot_draw(table, message):
+    with pytest.raises(ValueError, match=message):
+        lut.plot(table)

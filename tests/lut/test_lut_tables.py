@@ -55,6 +55,20 @@ class TestResample:
         single = lut.resample(jnp.asarray(tables[1, 2]), 6)
         np.testing.assert_allclose(ours[1, 2], single, atol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            (np.zeros((3, 3, 3, 3), np.int32), "holds floats, not int32$"),
+            (np.zeros((1, 1, 1, 3), np.float32), "at least 2 nodes along each axis, not 1$"),
+            (np.zeros((2, 3, 2, 3), np.float32), r"not \[2, 3, 2, 3\]$"),
+            (np.zeros((5, 3, 3, 3, 4), np.float32), r"not \[5, 3, 3, 3, 4\]$"),
+            (np.zeros((3, 3), np.float32), r"not \[3, 3\]$"),
+        ],
+    )
+    def test_refuses_what_is_no_table(self, table, message):
+        with pytest.raises(ValueError, match=message):
+            lut.resample(table, 3)
+
     @pytest.mark.parametrize("size", [1, 0])
     def test_refuses_a_single_node(self, size):
         with pytest.raises(ValueError, match="at least 2 nodes"):
