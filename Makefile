@@ -42,6 +42,9 @@ lint: $(VENV)/.installed-test ## style, types and import contracts
 
 bench: $(VENV)/.installed ## speed and memory, as tables
 	$(BIN)/python experiments/bench/restore_4k.py
+	$(BIN)/python experiments/bench/bake.py
+	$(BIN)/python experiments/bench/lut.py
+	$(BIN)/python experiments/bench/flow.py
 
 study: $(VENV)/.installed ## solver study and LUT ablation, in runs/; VARIANT=smoke takes two minutes
 	$(BIN)/python experiments/solver_study/run.py --variant $(VARIANT) --output runs/solver_study_$(VARIANT)

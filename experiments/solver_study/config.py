@@ -18,19 +18,21 @@ class StudyConfig:
     """Numbers of equal steps, each twice the one before; every solver takes all of them."""
     tolerances: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
     """rtol and atol, which are equal, of the solvers that estimate their error."""
+    max_steps: int = 512
+    """With tolerances, a solve gives up after so many steps."""
     reference_steps: int = 64
     """Steps of dopri8 that make the reference of trained fields."""
     check_steps: int = 128
     """Steps of rk4 that check the reference."""
-    repeats: int = 3
+    repeats: int = 2
     """Warm runs whose median time is taken."""
-    repeat_seconds: float = 0.3
+    repeat_seconds: float = 0.2
     """No further repeat once they have taken so long."""
     analytic_size: tuple[int, int] = (16, 24)
     """Rows and columns of the state of analytic fields."""
     landscapes: Landscapes = dataclasses.field(default_factory=Landscapes)
     """What is trained and scored on."""
-    pictures: int = 4
+    pictures: int = 2
     """Pictures of the test split, solved for as one batch."""
     paths: tuple[Literal["linear", "scattering"], ...] = ("linear", "scattering")
     """Paths that a field is trained on here."""

@@ -68,9 +68,14 @@ def order(solver: str) -> int:
 
 
 class Programs:
-    """Compiled solves. Problems of the same velocity and shapes share theirs."""
+    """Compiled solves. Problems of the same velocity and shapes share theirs.
 
-    def __init__(self):
+    Args:
+        max_steps: with tolerances, a solve gives up after so many steps.
+    """
+
+    def __init__(self, max_steps: int):
+        self._max_steps = max_steps
         self._known: dict[Any, Program] = {}
 
     def find(self, problem: Problem, setting: Setting, **options: Any) -> Program:
@@ -87,7 +92,7 @@ class Programs:
         how = (setting.solver, setting.steps, setting.adaptive)
         key = (*leaves, structure, *shapes, *how, *options.items())
         if key not in self._known:
-            self._known[key] = _compile(problem, setting, options)
+            self._known[key] = _compile(problem, setting, self._max_steps, options)
         program, tolerance = self._known[key], _tolerance(setting)
         return program._replace(run=lambda x0, params: program.run(x0, params, tolerance))
 
@@ -123,11 +128,13 @@ def _tolerance(setting: Setting) -> jax.Array:
     return jnp.asarray(setting.tolerance or 0.0, float)
 
 
-def _compile(problem: Problem, setting: Setting, options: dict[str, Any]) -> Program:
+def _compile(
+    problem: Problem, setting: Setting, max_steps: int, options: dict[str, Any]
+) -> Program:
     def run(x0, params, tolerance):
         steps: dict[str, Any] = {"num_steps": setting.steps}
         if setting.adaptive:
-            steps = {"num_steps": 1, "rtol": tolerance, "atol": tolerance}
+            steps = {"num_steps": 1, "rtol": tolerance, "atol": tolerance, "max_steps": max_steps}
         return flow.integrate(
             problem.velocity, x0, params, solver=setting.solver, **steps, **options
         )

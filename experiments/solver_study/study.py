@@ -38,7 +38,7 @@ def run(
     fields = [*make_analytic(config), *make_trained(config, output, console)]
     if real is not None:
         fields.append(make_real(config, *real))
-    programs = Programs()
+    programs = Programs(config.max_steps)
     results = []
     with rich.progress.Progress(console=console, transient=True) as bars:
         every = bars.add_task("solving", total=len(fields) * len(settings(config)))

@@ -42,7 +42,7 @@ def _still(t, x, params):
 
 
 def test_problems_of_one_velocity_and_shape_share_programs():
-    programs = Programs()
+    programs = Programs(max_steps=64)
     one, two = (Problem(_still, np.full(3, value, np.float32), None) for value in (1, 2))
     other = Problem(_still, np.ones(4, np.float32), None)
     setting = Setting("rk4", steps=2)
