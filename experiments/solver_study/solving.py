@@ -78,6 +78,10 @@ class Programs:
         self._max_steps = max_steps
         self._known: dict[Any, Program] = {}
 
+    def __len__(self):
+        """Number of programs compiled so far."""
+        return len(self._known)
+
     def find(self, problem: Problem, setting: Setting, **options: Any) -> Program:
         """The program of a problem, compiled at the first call.
 

@@ -46,11 +46,18 @@ def test_problems_of_one_velocity_and_shape_share_programs():
     one, two = (Problem(_still, np.full(3, value, np.float32), None) for value in (1, 2))
     other = Problem(_still, np.ones(4, np.float32), None)
     setting = Setting("rk4", steps=2)
-    program = programs.find(one, setting)
-    assert programs.find(two, setting) is program
-    assert programs.find(other, setting) is not program
-    assert programs.find(one, Setting("rk4", steps=3)) is not program
-    assert float(program.run(two.x0, None)[0][0]) == 2
+    sought = [
+        (one, setting, 1),
+        (two, setting, 1),
+        (other, setting, 2),
+        (one, Setting("rk4", steps=3), 3),
+        (one, Setting("heun", tolerance=1e-2), 4),
+        (two, Setting("heun", tolerance=1e-3), 4),
+    ]
+    for problem, how, count in sought:
+        end, _ = programs.find(problem, how).run(problem.x0, problem.params)
+        assert len(programs) == count
+        np.testing.assert_array_equal(end, problem.x0)
 
 
 def test_real_pairs_are_cut_and_shrunk(tmp_path):
