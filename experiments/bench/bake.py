@@ -14,6 +14,7 @@ import statistics
 from typing import Annotated
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from measuring import Way, machine, markdown, report, run_in_turns
@@ -63,7 +64,11 @@ def quality(restorers, name: str, hazy: str, clear: str) -> list[str]:
         for way, restorer in restorers.items():
             restored = restorer(pair.hazy)
             reference = restored if reference is None else reference
-            values = metrics.score(PROTOCOL, image.to_float(restored), image.to_float(pair.clear))
+            values = metrics.score(
+                PROTOCOL,
+                jnp.asarray(image.to_float(restored)),
+                jnp.asarray(image.to_float(pair.clear)),
+            )
             scores[way].append({score: float(value) for score, value in values.items()})
             error = (restored.astype(float) - reference) / np.iinfo(restored.dtype).max
             distances[way].append(-10 * np.log10(max(np.mean(error**2), 1e-12)))

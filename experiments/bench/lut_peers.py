@@ -74,7 +74,7 @@ def jax_map_coordinates(table, image):
 
 def dm_pix_interpolate(table, image):
     """dm_pix's `flat_nd_linear_interpolate`, channel by channel."""
-    import dm_pix
+    import dm_pix  # pyright: ignore[reportMissingImports]
     import jax.numpy as jnp
 
     at = jnp.moveaxis(image * (SIZE - 1), -1, 0)
@@ -155,7 +155,7 @@ def scipy_way(inputs: Inputs, task: str) -> Candidate:
 
 def torch_way(inputs: Inputs, task: str, gradient: str | None = None) -> Candidate:
     """PyTorch's `grid_sample`, or its gradient with respect to the table or the image."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     torch.set_num_threads(inputs.threads)
     volume = torch.tensor(inputs.table.transpose(3, 0, 1, 2)[None].copy())

@@ -78,6 +78,16 @@ class StudyConfig:
 
 VARIANTS = {
     "full": StudyConfig(),
+    # Four solvers on the same fields.
+    "quick": StudyConfig(
+        solvers=("euler", "heun", "rk4", "dopri5"),
+        tolerances=(1e-1, 1e-2, 1e-3),
+        max_steps=64,
+        reference_steps=32,
+        check_steps=64,
+        repeats=1,
+        pictures=1,
+    ),
     # A little of everything; its figures mean nothing.
     "smoke": StudyConfig(
         solvers=("rk4", "bosh3"),

@@ -1,6 +1,6 @@
 """The solver study: every solver, step count and tolerance, on fields with and without a network.
 
-    python experiments/solver_study/run.py [--variant smoke|full] --output DIR
+    python experiments/solver_study/run.py [--variant smoke|quick|full] --output DIR
 
 See README.md beside this file.
 """
@@ -28,7 +28,7 @@ class Options:
 
     output: pathlib.Path
     """Folder for results and trained fields; the fields in it are gone on with."""
-    variant: Literal["smoke", "full"] = "full"
+    variant: Literal["smoke", "quick", "full"] = "full"
     """`smoke` does a little of everything in a minute; its figures mean nothing."""
     hazy: pathlib.Path | None = None
     """Folder of real hazy pictures, to score the weights that ship on; needs `clear` too."""
