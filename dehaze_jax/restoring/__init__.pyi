@@ -9,7 +9,6 @@ from .loading import load as load
 from .planning import Job as Job
 from .planning import plan as plan
 from .restorer import Restorer as Restorer
-from .strips import restore_pixels as restore_pixels
 from .strips import restore_rows as restore_rows
 from .strips import restore_sharded as restore_sharded
 from .strips import restore_whole as restore_whole

@@ -29,10 +29,6 @@ class TestBakeMethod:
         assert np.abs(restored - twin(hazy)).max() < 0.01
         assert np.abs(hazy - twin(hazy)).max() > 0.1
 
-    def test_the_halo_is_not_needed(self, method, variables):
-        assert restoring.bake_method(method).halo == 0
-        assert restoring.bake_method(method).name == method.name
-
     @pytest.mark.parametrize("kind", ["lut", "local"])
     @only_pointwise
     def test_strips_equal_the_whole(self, method, variables, kind):
