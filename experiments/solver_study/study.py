@@ -45,6 +45,7 @@ def run(
         for field in fields:
             bars.update(every, description=field.title)
             results.append(measure_field(field, config, programs, lambda: bars.advance(every)))
+            console.print(f"{field.title}: {len(results[-1].rows)} solves measured")
     write_results(results, config, output, variant)
     console.print(f"results in {output / 'report.md'}", highlight=False, soft_wrap=True)
     return results
