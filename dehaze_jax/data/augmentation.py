@@ -12,10 +12,10 @@ from dehaze_jax.image.ranges import to_float
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Random square cut of random scale, resized, flipped and turned.
+    """Random square cut of random scale, or the whole picture; resized, flipped and turned.
 
     Attributes:
-        config: `crop_size`, `crop_scale`, `flips` and `rotations` are used.
+        config: `crop_size`, `crop_scale`, `whole`, `flips` and `rotations` are used.
     """
 
     config: DataConfig
@@ -36,32 +36,35 @@ class Cut:
         config = self.config
         height, width = maps["hazy"].shape[:2]
         shorter = min(height, width)
-        side = max(1, round(rng.uniform(*config.crop_scale) * shorter))
-        top = int(rng.integers(height - side + 1))
-        left = int(rng.integers(width - side + 1))
+        if config.whole:
+            place = slice(None), slice(None)
+        else:
+            side = max(1, round(rng.uniform(*config.crop_scale) * shorter))
+            top = int(rng.integers(height - side + 1))
+            left = int(rng.integers(width - side + 1))
+            place = slice(top, top + side), slice(left, left + side)
         flip = config.flips and bool(rng.integers(2))
         turns = int(rng.integers(4)) if config.rotations else 0
 
         def cut(values: np.ndarray) -> np.ndarray:
             if values.ndim == 1:
                 return np.asarray(values, np.float32)
-            square = to_float(values[top : top + side, left : left + side])
-            square = resize(square, config.crop_size)
+            square = resize(to_float(values[place]), config.crop_size)
             square = square[:, ::-1] if flip else square
             return np.ascontiguousarray(np.rot90(square, turns))
 
         return {name: cut(values) for name, values in maps.items()}
 
 
-def resize(square: np.ndarray, side: int) -> np.ndarray:
-    """Resizes `[n, n, c]` float32 to `[side, side, c]`: area average down, bilinear up.
+def resize(part: np.ndarray, side: int) -> np.ndarray:
+    """Resizes `[h, w, c]` float32 to `[side, side, c]`: area average down, bilinear up.
 
-    Neither overshoots, so values stay in the range they had.
+    Neither overshoots, so values stay in the range they had. Up is what enlarges either side.
     """
-    if square.shape[0] == side:
-        return square
-    smaller = side < square.shape[0]
+    if part.shape[:2] == (side, side):
+        return part
+    smaller = side <= min(part.shape[:2])
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     # OpenCV wants contiguous input and drops a single channel axis.
-    resized = cv2.resize(np.ascontiguousarray(square), (side, side), interpolation=method)
-    return resized.reshape(side, side, square.shape[-1])
+    resized = cv2.resize(np.ascontiguousarray(part), (side, side), interpolation=method)
+    return resized.reshape(side, side, part.shape[-1])

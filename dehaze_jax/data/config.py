@@ -30,6 +30,8 @@ class DataConfig:
     crop_scale: tuple[float, float] = (0.5, 1.0)
     """Side of the square cut as a share of the shorter image side, drawn uniformly; the cut is then
     resized to `crop_size` with antialiasing."""
+    whole: bool = False
+    """Take the whole picture instead of a cut, stretched to the square."""
     flips: bool = True
     """Mirror left to right for every second example."""
     rotations: bool = True

@@ -16,3 +16,5 @@ from .picture import as_picture as as_picture
 from .ranges import from_float as from_float
 from .ranges import to_float as to_float
 from .resampling import box_reduce as box_reduce
+from .resampling import resize_corners as resize_corners
+from .resampling import resize_corners_rows as resize_corners_rows

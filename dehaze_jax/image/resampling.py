@@ -1,7 +1,15 @@
 """Changing the size of images."""
 
+import functools
+from typing import Any, Literal, TypeAlias
+
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Num
+
+Kernel: TypeAlias = Literal["bilinear", "bicubic"]
+
+_A = -0.75  # of the cubic kernel in PyTorch and OpenCV; Keys (1981) has -0.5
 
 
 def box_reduce(
@@ -37,3 +45,107 @@ def box_reduce(
     )
     total = sum((rows[..., k::factor, :] for k in range(1, factor)), rows[..., ::factor, :])
     return total / factor**2
+
+
+def resize_corners(
+    image: Float[Array, "*batch rows columns channels"],
+    height: int,
+    width: int,
+    *,
+    kernel: Kernel = "bicubic",
+) -> Float[Array, "*batch height width channels"]:
+    """Resizes so that the centres of the corner pixels stay in the corners, without antialiasing.
+
+    As PyTorch's `interpolate(..., align_corners=True)`, whose cubic kernel has a = -0.75.
+
+    Args:
+        image: images; any channels.
+        height: rows of the result.
+        width: columns of the result.
+        kernel: bilinear or bicubic; the latter overshoots.
+    """
+    for axis, size in ((-3, height), (-2, width)):
+        taps, weights = _taps(np.arange(size), image.shape[axis], size, kernel)
+        if size < image.shape[axis]:
+            image = _gather(image, taps, weights, axis)
+        else:
+            image = _multiply(image, taps, weights, axis)
+    return image
+
+
+def resize_corners_rows(
+    image: Float[Array, "*batch rows columns channels"],
+    start: Any,
+    count: int,
+    height: Any,
+    width: Any,
+    columns: int,
+    *,
+    kernel: Kernel = "bicubic",
+) -> Float[Array, "*batch count padded channels"]:
+    """Some rows of `resize_corners`, for a small image that is made larger.
+
+    Args:
+        image: images; any channels.
+        start: first row of the result; may be traced. Rows outside repeat the nearest.
+        count: number of rows.
+        height: rows of the whole result; may be traced.
+        width: its columns; may be traced.
+        columns: columns to return, at least `width`; those beyond it repeat the last.
+        kernel: bilinear or bicubic.
+    """
+    row = jnp.clip(start + jnp.arange(count), 0, height - 1)
+    column = jnp.minimum(jnp.arange(columns), width - 1)
+    for axis, at, size in ((-3, row, height), (-2, column, width)):
+        taps, weights = _taps(at, image.shape[axis], size, kernel)
+        image = _multiply(image, taps, weights, axis)
+    return image
+
+
+def _taps(at, size: int, new_size, kernel: Kernel):
+    """Places and weights of the pixels that pixels `at` of a resized axis are made of."""
+    # In float32 as PyTorch, so that places next to a pixel fall on the same side of it.
+    scale = jnp.float32(size - 1) / jnp.maximum(jnp.asarray(new_size, jnp.float32) - 1, 1)
+    place = jnp.asarray(at, jnp.float32) * scale
+    first = jnp.minimum(jnp.floor(place), size - 1)
+    t = place - first
+    if kernel == "bilinear":
+        offsets, weights = (0, 1), (1 - t, t)
+    else:
+        offsets = (-1, 0, 1, 2)
+        weights = (_cubic_far(t + 1), _cubic_near(t), _cubic_near(1 - t), _cubic_far(2 - t))
+    taps = jnp.stack([first.astype(jnp.int32) + offset for offset in offsets])
+    return jnp.clip(taps, 0, size - 1), jnp.stack(weights)
+
+
+def _cubic_near(x):
+    return ((_A + 2) * x - (_A + 3)) * x * x + 1
+
+
+def _cubic_far(x):
+    return ((_A * x - 5 * _A) * x + 8 * _A) * x - 4 * _A
+
+
+def _gather(image, taps, weights, axis):
+    shape = [1] * image.ndim
+    shape[axis] = taps.shape[1]
+    parts = [
+        jnp.take(image, tap, axis=axis) * weight.reshape(shape).astype(image.dtype)
+        for tap, weight in zip(taps, weights, strict=True)
+    ]
+    return functools.reduce(jnp.add, parts)
+
+
+def _multiply(image, taps, weights, axis):
+    # Gathers of single pixels are slow on CPUs, and their gradients on all devices.
+    pixels = jnp.arange(image.shape[axis], dtype=taps.dtype)[:, None]
+    parts = [
+        jnp.where(pixels == tap[None], weight[None], 0)
+        for tap, weight in zip(taps, weights, strict=True)
+    ]
+    matrix = functools.reduce(jnp.add, parts).astype(image.dtype)
+    if axis == -3:
+        return jnp.einsum("...yxc,yn->...nxc", image, matrix, precision="highest")
+    # Channels in front of columns: one product of two plain matrices.
+    columns = jnp.swapaxes(image, -1, -2)
+    return jnp.swapaxes(jnp.matmul(columns, matrix, precision="highest"), -1, -2)

@@ -1,5 +1,7 @@
 """The optimiser that methods share, and one update of a training state."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -46,27 +48,51 @@ def make_optimiser(config: OptimiserConfig, total_steps: int) -> optax.GradientT
 
 
 def start(variables: Params, optimiser: optax.GradientTransformation) -> TrainState:
-    """A training state at step 0; the average starts at the variables."""
+    """A training state at step 0; the average starts at the variables.
+
+    All variables are trained; if they are flax's collections, those in `params`.
+    """
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,
         ema=jax.tree.map(jnp.copy, variables),
-        opt_state=optimiser.init(variables),
+        opt_state=optimiser.init(_trained(variables)),
     )
 
 
 def apply_gradients(
-    state: TrainState, gradients: Tree, optimiser: optax.GradientTransformation, decay: float
+    state: TrainState,
+    gradients: Tree,
+    optimiser: optax.GradientTransformation,
+    decay: float,
+    *,
+    statistics: Mapping[str, Tree] | None = None,
 ) -> TrainState:
     """One step of the optimiser and of the moving average.
 
     The average's decay is warmed up as min(decay, (1 + n) / (10 + n)) at step n.
+
+    Args:
+        state: before the step.
+        gradients: of what is trained, see `start`.
+        optimiser: of the state.
+        decay: of the average.
+        statistics: new values of collections beside `params`; they are averaged too.
     """
+    trained = _trained(state.variables)
     # optax raises floats to integer powers, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
-        updates, opt_state = optimiser.update(gradients, state.opt_state, state.variables)
-    variables = optax.apply_updates(state.variables, updates)
+        updates, opt_state = optimiser.update(gradients, state.opt_state, trained)
+    trained = optax.apply_updates(trained, updates)
+    if "params" in state.variables:
+        variables = {**state.variables, **(statistics or {}), "params": trained}
+    else:
+        variables = trained
     n = state.step.astype(jnp.float32)
     keep = jnp.minimum(decay, (1 + n) / (10 + n))
     ema = jax.tree.map(lambda a, v: keep * a + (1 - keep) * v, state.ema, variables)
     return TrainState(step=state.step + 1, variables=variables, ema=ema, opt_state=opt_state)
+
+
+def _trained(variables: Params) -> Params:
+    return variables.get("params", variables)

@@ -49,6 +49,53 @@ def test_options_reach_exactly_their_orientations(flips, rotations, count):
     assert len(seen) == count
 
 
+def _areas(size, side):
+    """Shares of the pixels of an axis in each of `side` equal parts of it."""
+    edges = np.arange(side + 1)[:, None] * size / side
+    reached = np.clip(edges - np.arange(size), 0, 1)
+    return np.diff(reached, axis=0) * side / size
+
+
+def _tents(size, side):
+    """Weights of linear interpolation at the centres of the parts, held at the outermost pixels."""
+    at = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
+    return np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "weights"),
+    [
+        ((16, 16), _areas),
+        ((24, 40), _areas),
+        ((16, 24), _areas),
+        ((31, 17), _areas),
+        ((4, 30), _tents),
+        ((30, 15), _tents),
+        ((5, 3), _tents),
+        ((1, 1), _tents),
+    ],
+)
+def test_the_whole_picture_is_stretched_to_the_square(size, weights):
+    """Area averages where no side becomes longer; all maps alike, whatever `crop_scale` is."""
+    hazy = np.random.default_rng(0).random((*size, 3)).astype(np.float32)
+    options = {"crop_scale": (0.1, 0.2), "flips": False, "rotations": False}
+    cut = _cut({"hazy": hazy, "depth": hazy[..., 1:2]}, crop_size=16, whole=True, **options)
+    rows, columns = (weights(length, 16) for length in size)
+    expected = np.einsum("iy,jx,yxc->ijc", rows, columns, hazy)
+    np.testing.assert_allclose(cut["hazy"], expected, atol=1e-5)
+    np.testing.assert_allclose(cut["depth"], expected[..., 1:2], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flips", "rotations", "count"), [(0, 0, 1), (1, 0, 2), (0, 1, 4), (1, 1, 8)]
+)
+def test_the_whole_picture_is_flipped_and_turned_too(flips, rotations, count):
+    maps = {"hazy": _coordinates(8, 12)}
+    options = {"whole": True, "flips": bool(flips), "rotations": bool(rotations)}
+    seen = {_cut(maps, seed, crop_size=8, **options)["hazy"].tobytes() for seed in range(100)}
+    assert len(seen) == count
+
+
 def test_sides_are_uniform_in_crop_scale():
     # A ramp of slope 1 a pixel keeps its slope times side / crop_size.
     places = _coordinates(100, 140)

@@ -137,3 +137,61 @@ def test_moving_average_is_warmed_up():
         average = keep * average + (1 - keep) * np.asarray(state.variables["lut"])
         np.testing.assert_allclose(state.ema["lut"], average, rtol=1e-5)
     assert int(state.step) == 6
+
+
+OLD = {"norm": {"mean": jnp.full(3, 2.0), "var": jnp.ones(3)}}
+DECAYING = OptimiserConfig(learning_rate=0.1, warmup_steps=0, weight_decay=0.01)
+
+
+class TestCollections:
+    """Variables that are flax's collections: only `params` are trained."""
+
+    def steps(self, **options):
+        """States before and after each of three steps."""
+        transform = make_optimiser(DECAYING, 5)
+        state = start({"params": PARAMS, "batch_stats": OLD}, transform)
+        update = jax.jit(lambda s, options: apply_gradients(s, PARAMS, transform, 0.5, **options))
+        states = [state]
+        for number in range(3):
+            new = {
+                name: jax.tree.map(lambda leaf, n=number: leaf + n + 1, value)
+                for name, value in options.items()
+            }
+            states.append(update(states[-1], new))
+        return states
+
+    def test_the_optimiser_has_no_state_of_statistics(self):
+        state, *_ = self.steps(statistics={"batch_stats": OLD})
+        (adam,) = (s for s in jax.tree.leaves(state.opt_state, is_leaf=is_adam) if is_adam(s))
+        assert jax.tree.structure(adam.mu) == jax.tree.structure(PARAMS)
+        everything = state.variables["params"], state.variables["batch_stats"]
+        assert jax.tree.structure(state.ema) == jax.tree.structure(state.variables)
+        jax.tree.map(np.testing.assert_array_equal, everything, (PARAMS, OLD))
+
+    @pytest.mark.parametrize("given", [True, False])
+    def test_parameters_move_as_they_do_alone(self, given):
+        options = {"statistics": {"batch_stats": OLD}} if given else {}
+        with_statistics = self.steps(**options)[-1]
+        _, alone = moves(DECAYING, 5, gradients=PARAMS, steps=3)
+        for name in ("variables", "ema"):
+            ours, theirs = getattr(with_statistics, name)["params"], getattr(alone, name)
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), ours, theirs)
+
+    def test_statistics_are_replaced_and_averaged(self):
+        states = self.steps(statistics={"batch_stats": OLD})
+        average = 2.0
+        for n, state in enumerate(states[1:]):
+            mean = state.variables["batch_stats"]["norm"]["mean"]
+            np.testing.assert_array_equal(mean, 2.0 + n + 1)
+            keep = min(0.5, (1 + n) / (10 + n))
+            average = keep * average + (1 - keep) * (2.0 + n + 1)
+            np.testing.assert_allclose(state.ema["batch_stats"]["norm"]["mean"], average, rtol=1e-6)
+
+    def test_statistics_that_are_not_given_stay(self):
+        state = self.steps()[-1]
+        for kept in (state.variables, state.ema):
+            jax.tree.map(
+                lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
+                kept["batch_stats"],
+                OLD,
+            )

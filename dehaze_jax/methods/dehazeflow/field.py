@@ -17,12 +17,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Grid, Image, Key, Params
-from dehaze_jax.image.bilateral_grid import (
-    RunPlanes,
-    Runs,
-    apply_rows,
-    interpolate_rows,
-)
+from dehaze_jax.image.bilateral_grid import apply_rows, interpolate_rows
+from dehaze_jax.image.runs import RunPlanes, Runs
 from dehaze_jax.lut.interpolation import apply_planes
 from dehaze_jax.lut.tables import identity
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
@@ -139,12 +135,13 @@ def run_velocity(
     guide = params["guide"]["bias"] + sum(
         weights[channel] * plane for channel, plane in enumerate(planes)
     )
-    purified = apply_rows(rows, planes, guide, jnp.asarray(runs.fraction, planes[0].dtype))
+    fraction = jnp.asarray(runs.fraction, planes[0].dtype)
+    purified = apply_rows(rows, planes, (guide,), None, fraction)
     if config.lut_mode in ("concat", "none"):
         return purified
     if config.lut_mode == "composed":
-        moved = tuple(x + v for x, v in zip(planes, purified, strict=True))
-        looked_up = _look_up(config, params, given.mix, moved)
+        red, green, blue = (x + v for x, v in zip(planes, purified, strict=True))
+        looked_up = _look_up(config, params, given.mix, (red, green, blue))
         red, green, blue = (y - x for x, y in zip(planes, looked_up, strict=True))
         return red, green, blue
     looked_up = _look_up(config, params, given.mix, planes)

@@ -9,10 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Grid
-from dehaze_jax.errors import InputError
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
-from dehaze_jax.networks.backbones import find_backbone
-from dehaze_jax.networks.layers import fold
+from dehaze_jax.networks.cells import cell_features
 from dehaze_jax.networks.time import TimeEmbedding
 
 _COEFFICIENTS = 12  # a 3 x 4 affine colour model
@@ -42,11 +40,13 @@ class HazePurifier(nn.Module):
             plane = jnp.broadcast_to(t[:, None, None, None], (*proxy.shape[:-1], 1))
             proxy = jnp.concatenate([proxy, plane], axis=-1)
             embedding = jnp.zeros_like(embedding)
-        x = nn.gelu(nn.Dense(config.width)(fold(2 * proxy - 1, 4)))
-        x = find_backbone(config.backbone)(features=config.width, width=config.width)(x, embedding)
-        if x.shape[-1] != config.width:
-            raise InputError(config.backbone, f"gives {x.shape[-1]} features, not {config.width}")
-        x = fold(nn.gelu(x), x.shape[1] // config.grid_size)
+        x = cell_features(
+            2 * proxy - 1,
+            embedding,
+            backbone=config.backbone,
+            width=config.width,
+            cells=config.grid_size,
+        )
         depth = config.grid_depth
         grid = nn.Dense(depth * _COEFFICIENTS, kernel_init=nn.initializers.zeros)(x)
         return grid.reshape(*grid.shape[:-1], depth, _COEFFICIENTS), gate
