@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rich.console
@@ -27,6 +27,7 @@ from dehaze_jax.haze.landscapes import landscape
 from dehaze_jax.image.files import write
 from dehaze_jax.image.picture import Picture
 from dehaze_jax.image.ranges import from_float
+from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.config import OptimiserConfig
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig, ObjectiveConfig
 from dehaze_jax.restoring.jobs import restore_files
@@ -45,6 +46,8 @@ _SCENE = 2026  # of the picture that is restored at the end; not among the prepa
 class DemoConfig:
     """How much the demo does."""
 
+    method: Literal["dehazeflow", "bilateral"] = "dehazeflow"
+    """What is trained."""
     output: str = "demo_output"
     """Folder for everything it writes; an earlier demo in it is replaced."""
     steps: int = 300
@@ -64,7 +67,7 @@ class DemoResult:
     """What the demo made.
 
     Attributes:
-        report: evaluation on the test scenes, of the flow trained here and of the weights that
+        report: evaluation on the test scenes, of the model trained here and of the weights that
             ship.
         page: its HTML page.
         pictures: hazy, restored and side-by-side picture at the end.
@@ -75,20 +78,24 @@ class DemoResult:
     pictures: tuple[pathlib.Path, ...]
 
     def gain_over(self, baseline: str) -> float:
-        """Mean PSNR of the flow trained here above that of a baseline, in dB."""
+        """Mean PSNR of the model trained here above that of a baseline, in dB."""
         summary = self.report.summary()
         trained, other = (summary[name]["rgb-full"]["psnr"] for name in (_TRAINED, baseline))
         return trained["mean"] - other["mean"]
 
 
 def train_config(config: DemoConfig) -> TrainConfig:
-    """The run of the demo: a small field, flow matching alone."""
+    """The run of the demo: a small field by flow matching alone, or a small bilateral network."""
+    method = {
+        "dehazeflow": DehazeFlowConfig(
+            width=24, proxy_size=64, grid_size=8, objective=ObjectiveConfig(kind="matching")
+        ),
+        "bilateral": BilateralConfig(width=24, proxy_size=64, grid_size=8),
+    }[config.method]
     folder = pathlib.Path(config.output)
     prepared = (str(folder / "prepared"),)
     return TrainConfig(
-        method=DehazeFlowConfig(
-            width=24, proxy_size=64, grid_size=8, objective=ObjectiveConfig(kind="matching")
-        ),
+        method=method,
         data=DataConfig(train=prepared, validation=prepared, batch_size=8, crop_size=128),
         optimiser=OptimiserConfig(learning_rate=2e-3, warmup_steps=20, ema_decay=0.98),
         workdir=str(folder / "run"),
@@ -116,7 +123,7 @@ def run_demo(config: DemoConfig, *, console: rich.console.Console) -> DemoResult
         prepare(_BUILDER, prepared, scenes=config.scenes, hazes=3, progress=bar)
 
     run = train_config(config)
-    with _stage(console, "2. train a flow, and stop half-way"):
+    with _stage(console, f"2. train {config.method}, and stop half-way"):
         train(dataclasses.replace(run, stop_after=config.steps // 2), console=console)
     with _stage(console, "3. the same command again: resume, to the end"):
         train(run, console=console)
@@ -125,7 +132,7 @@ def run_demo(config: DemoConfig, *, console: rich.console.Console) -> DemoResult
     with _stage(console, title), _bar(console) as bar:
         report = evaluate(
             open_prepared(prepared, "test"),
-            {_TRAINED: load(run.workdir), "shipped weights": load()},
+            {_TRAINED: load(run.workdir), "shipped weights": load(config.method)},
             output=folder / "report",
             dataset="rendered haze on landscapes, test scenes",
             protocols=("rgb-full",),
@@ -133,22 +140,22 @@ def run_demo(config: DemoConfig, *, console: rich.console.Console) -> DemoResult
         )
 
     with _stage(console, f"5. restore a hazy picture, {config.width} pixels wide"):
-        pictures = _restore_large(folder, config.width, console)
+        pictures = _restore_large(folder, config, console)
     page = folder / "report" / "index.html"
     return DemoResult(report=report, page=page, pictures=pictures)
 
 
 def _restore_large(
-    folder: pathlib.Path, width: int, console: rich.console.Console
+    folder: pathlib.Path, config: DemoConfig, console: rich.console.Console
 ) -> tuple[pathlib.Path, ...]:
-    clear, depth = landscape(_SCENE, width * 9 // 16, width)
+    clear, depth = landscape(_SCENE, config.width * 9 // 16, config.width)
     picture = Picture(from_float(clear, np.uint8))
     hazy = add_haze(picture, depth, beta=1.6, airlight=(0.86, 0.88, 0.9), seed=_SCENE)
     source, target = folder / "hazy_4k.png", folder / "restored_4k.png"
     write(source, hazy)
     with _bar(console) as bar:
         (result,) = restore_files(
-            plan([str(source)], str(target), compare=True), load(), progress=bar
+            plan([str(source)], str(target), compare=True), load(config.method), progress=bar
         )
     if result.error is not None:
         raise result.error

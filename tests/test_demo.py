@@ -8,11 +8,11 @@ from dehaze_jax.storage.runs import RunDirectory
 
 
 @pytest.mark.slow
-def test_the_demo_does_all_it_says(tmp_path):
+@pytest.mark.parametrize("method", ["dehazeflow", "bilateral"])
+def test_the_demo_does_all_it_says(method, tmp_path):
     output = tmp_path / "demo"
-    result = run_demo(
-        DemoConfig(output=str(output), steps=4, scenes=3, width=96), console=Console(quiet=True)
-    )
+    config = DemoConfig(method=method, output=str(output), steps=4, scenes=3, width=96)
+    result = run_demo(config, console=Console(quiet=True))
     assert {"hazy", "dark-channel", "trained here", "shipped weights"} == set(result.report.methods)
     assert len(result.report.ids) >= 1
     assert not result.report.skipped

@@ -20,7 +20,7 @@ def main(args: list[str]) -> int:
     out = Console(soft_wrap=True, highlight=False, markup=False)
     out.print(as_table(result.report))
     out.print(
-        f"the flow trained here gains {result.gain_over('hazy'):.1f} dB PSNR over the hazy "
+        f"the model trained here gains {result.gain_over('hazy'):.1f} dB PSNR over the hazy "
         f"pictures and {result.gain_over('dark-channel'):.1f} dB over the dark-channel prior"
     )
     out.print(f"report: {result.page}")

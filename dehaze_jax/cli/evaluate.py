@@ -32,7 +32,7 @@ class Evaluate:
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
     solver: str = "rk4"
-    """ODE solver: euler, heun, midpoint, ralston, bosh3, rk4, tsit5, dopri5, dopri8."""
+    """ODE solver, see restore."""
     steps: int = 4
     """Steps of the solver."""
     protocols: tuple[str, ...] = ("rgb-full", "rgb-ssim256", "y-full")
@@ -58,6 +58,8 @@ def main(args: list[str]) -> int:
     pairs, name = _open(options)
     restorer = load(options.weights, solver=options.solver, steps=options.steps)
     model = pathlib.Path(options.weights).resolve().name
+    solves = restorer.method.evaluations is not None
+    how = {"solver": options.solver, "steps": options.steps} if solves else {}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task("pairs", total=None)
@@ -69,13 +71,7 @@ def main(args: list[str]) -> int:
             protocols=options.protocols,
             limit=options.limit,
             full_pictures=options.full_pictures,
-            about={
-                model: {
-                    "card": restorer.card,
-                    "solver": options.solver,
-                    "steps": options.steps,
-                }
-            },
+            about={model: {"card": restorer.card, **how}},
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
     out = Console(soft_wrap=True, highlight=False, markup=False)

@@ -27,6 +27,10 @@ COMMANDS = {
     "restore": Command("dehaze_jax.cli.restore", "hazy pictures to restored ones"),
     "bake": Command("dehaze_jax.cli.bake", "what a model does to a picture, as a .cube file"),
     "export": Command("dehaze_jax.cli.export", "a model as one StableHLO program"),
+    "import-torch": Command(
+        "dehaze_jax.cli.import_torch", "a published PyTorch checkpoint as weights"
+    ),
+    "plan": Command("dehaze_jax.cli.plan", "what a model costs, before anything is run"),
     "render": Command("dehaze_jax.cli.render", "put haze onto clear pictures"),
 }
 

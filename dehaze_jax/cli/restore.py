@@ -24,7 +24,8 @@ class Restore:
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
     solver: str = "rk4"
-    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8."""
+    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8. Models
+    that solve no ODE have no use for it."""
     steps: int = 4
     """Steps of the solver."""
     baked: bool = False
@@ -44,7 +45,6 @@ def main(args: list[str]) -> int:
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     from dehaze_jax.errors import InputError
-    from dehaze_jax.flow.solvers import SOLVERS, coefficients
     from dehaze_jax.restoring.jobs import restore_files
     from dehaze_jax.restoring.loading import load
     from dehaze_jax.restoring.planning import plan
@@ -59,8 +59,11 @@ def main(args: list[str]) -> int:
         steps=options.steps,
         baked="local" if options.baked else None,
     )
-    nfe = options.steps * len(coefficients(SOLVERS[options.solver]).times)
-    evaluations = f"{nfe} evaluations" + (" on a small copy" if options.baked else "")
+    how = ""
+    if restorer.method.evaluations is not None:
+        how = f", {restorer.method.evaluations(restorer.options)} evaluations"
+    if options.baked:
+        how += " on a small copy" if how else ", on a small copy"
 
     out = Console(soft_wrap=True, highlight=False, markup=False)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -82,7 +85,7 @@ def main(args: list[str]) -> int:
             height, width = result.size or (0, 0)
             out.print(
                 f"{result.job.source} -> {result.job.target}: {width} x {height}, "
-                f"{result.seconds:.1f} s, {evaluations}"
+                f"{result.seconds:.1f} s{how}"
             )
     if len(jobs) > 1:
         out.print(f"{len(jobs) - failed} of {len(jobs)} pictures restored, {failed} failed")

@@ -5,6 +5,8 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
+import tyro
+
 from dehaze_jax.cli.parsing import parse
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def main(args: list[str]) -> int:
         args=args[1:],
         prog=f"dehaze-jax train {args[0]}",
         description="Train, or go on with the run in the work directory.",
+        # The method is the file's to choose: its own fields are the options, not a sub-command.
+        config=(tyro.conf.AvoidSubcommands,),
     )
     from dehaze_jax.training.loop import train
 

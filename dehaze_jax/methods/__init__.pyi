@@ -1,3 +1,5 @@
+from .bilateral.config import RELEASED as RELEASED
+from .bilateral.config import BilateralConfig as BilateralConfig
 from .config import MethodConfig as MethodConfig
 from .config import OptimiserConfig as OptimiserConfig
 from .config import RestoreOptions as RestoreOptions

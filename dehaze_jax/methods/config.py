@@ -4,9 +4,10 @@ import dataclasses
 from typing import Literal, TypeAlias
 
 from dehaze_jax.errors import check_fields
+from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 
-MethodConfig: TypeAlias = DehazeFlowConfig
+MethodConfig: TypeAlias = DehazeFlowConfig | BilateralConfig
 """Configuration of any method."""
 
 

@@ -69,6 +69,7 @@ class Method:
         halo: rows that `render` needs above and below the ones it is asked for.
         overview: pixels along its shorter side that `summarise` needs a picture to have; larger
             ones may be reduced to not less than that before. 0 if it needs all of them.
+        evaluations: how often restoring evaluates the field of an ODE; None if it solves none.
     """
 
     name: str
@@ -79,3 +80,4 @@ class Method:
     render: Callable[[Params, Tree, Image, Rows], Image]
     halo: int = 0
     overview: int = 0
+    evaluations: Callable[[RestoreOptions], int] | None = None

@@ -4,9 +4,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from dehaze_jax.methods.bilateral import method as bilateral
+from dehaze_jax.methods.bilateral.config import BilateralConfig
+from dehaze_jax.methods.bilateral.published import import_published as import_bilateral
 from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
 from dehaze_jax.methods.dehazeflow import method as dehazeflow
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
+from dehaze_jax.methods.importing import Imported
 from dehaze_jax.methods.protocol import Method
 
 
@@ -17,14 +21,20 @@ class Entry:
     Attributes:
         config: class of its configurations.
         build: `(config, optimiser config, total steps) -> Method`.
+        import_published: `(tensors, source=file) -> Imported`, for a checkpoint that the authors'
+            code wrote; None where that is not known.
     """
 
     config: type
     build: Callable[..., Method]
+    import_published: Callable[..., Imported] | None = None
 
 
 METHODS: Mapping[str, Entry] = MappingProxyType(
-    {"dehazeflow": Entry(DehazeFlowConfig, dehazeflow.build)}
+    {
+        "dehazeflow": Entry(DehazeFlowConfig, dehazeflow.build),
+        "bilateral": Entry(BilateralConfig, bilateral.build, import_bilateral),
+    }
 )
 
 

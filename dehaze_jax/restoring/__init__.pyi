@@ -1,6 +1,8 @@
 from .baking import bake_method as bake_method
 from .baking import bake_picture as bake_picture
 from .comparing import side_by_side as side_by_side
+from .cost import Cost as Cost
+from .cost import count_cost as count_cost
 from .exporting import export_restorer as export_restorer
 from .jobs import Result as Result
 from .jobs import restore_files as restore_files

@@ -44,10 +44,7 @@ def load(
         InputError: no such weights, damaged ones, tensors of another method or size than the
             config says; an unknown solver or kind of baking; no step.
     """
-    if solver not in SOLVERS:
-        raise InputError("solver", f"no solver {solver!r}; there are {', '.join(SOLVERS)}")
-    if steps < 1:
-        raise InputError("steps", f"must be at least 1, not {steps}")
+    options = check_options(solver=solver, steps=steps)
     if baked not in (None, *KINDS):
         raise InputError("baked", f"no kind {baked!r}; there are {', '.join(KINDS)}")
     weights = find_weights(name_or_path)
@@ -59,9 +56,22 @@ def load(
     return Restorer(
         method if baked is None else bake_method(method, kind=baked),
         weights.variables,
-        RestoreOptions(solver=solver, num_steps=steps),
+        options,
         strip_pixels=strip_pixels,
         devices=devices,
         config=config,
         card=weights.card,
     )
+
+
+def check_options(*, solver: str, steps: int) -> RestoreOptions:
+    """Options to restore with.
+
+    Raises:
+        InputError: an unknown solver, or no step.
+    """
+    if solver not in SOLVERS:
+        raise InputError("solver", f"no solver {solver!r}; there are {', '.join(SOLVERS)}")
+    if steps < 1:
+        raise InputError("steps", f"must be at least 1, not {steps}")
+    return RestoreOptions(solver=solver, num_steps=steps)

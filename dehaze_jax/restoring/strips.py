@@ -36,6 +36,8 @@ Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
 STRIP_PIXELS = 2**17
 """Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
 
+_HALOS = 7
+
 # Strips under way at once: on CPUs a core each, elsewhere enough to hide the copies.
 _AT_ONCE = min(os.cpu_count() or 1, 8)
 
@@ -54,7 +56,7 @@ def restore_whole(
     Returns:
         Restored pictures in [0, 1].
     """
-    reduced = box_reduce(hazy, _reduction(method, hazy.shape[-3], hazy.shape[-2]))
+    reduced = box_reduce(hazy, reduction(method, hazy.shape[-3], hazy.shape[-2]))
     context = method.summarise(variables, reduced, options or RestoreOptions())
     return jnp.clip(_render_rows(method, variables, context, hazy, hazy.shape[-3]), 0, 1)
 
@@ -79,7 +81,7 @@ def summarise_picture(
 ) -> Tree:
     """All that is global in a picture; small. `device` is the one that holds `variables`."""
     pixels = jax.device_put(_narrow(picture), device)
-    reduced = _reduce(pixels, _reduction(method, *picture.shape[:2]))
+    reduced = _reduce(pixels, reduction(method, *picture.shape[:2]))
     return method.summarise(variables, reduced, options or RestoreOptions())
 
 
@@ -114,7 +116,7 @@ def restore_rows(
         InputError: a restored value is not finite.
     """
     height, width = picture.shape[:2]
-    rows, columns = strip_shape(height, width, strip_pixels)
+    rows, columns = strip_shape(height, width, strip_pixels, halo=method.halo)
     restored = np.empty_like(picture)
 
     def restore_strip(start: int) -> int:
@@ -181,14 +183,15 @@ def restore_sharded(
     return np.asarray(restored)[:height].astype(picture.dtype)
 
 
-def strip_shape(height: int, width: int, strip_pixels: int) -> tuple[int, int]:
-    """Rows and columns of the strips of a picture.
+def strip_shape(height: int, width: int, strip_pixels: int, *, halo: int = 0) -> tuple[int, int]:
+    """Rows and columns of the strips of a picture, without the halo.
 
     Both are of the form 2^k or 3 * 2^k, so that pictures of all sizes share a few compiled
-    programs; at most a third of the columns is padding.
+    programs; at most a third of the columns is padding. Where there is a halo, a strip is at least
+    so many times higher that computing it twice costs little.
     """
     columns = _round_up(width)
-    most = max(1, strip_pixels // columns)
+    most = max(1, strip_pixels // columns, _HALOS * halo)
     return min(_round_up(height), 1 << (most.bit_length() - 1)), columns
 
 
@@ -211,7 +214,7 @@ def _narrow(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
 
 
-def _reduction(method: Method, height: int, width: int) -> int:
+def reduction(method: Method, height: int, width: int) -> int:
     """How many times smaller than the picture what `summarise` reads may be."""
     return max(1, min(height, width) // method.overview) if method.overview else 1
 

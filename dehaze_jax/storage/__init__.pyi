@@ -4,6 +4,7 @@ from .configs import config_to_dict as config_to_dict
 from .files import read_json as read_json
 from .files import write_atomically as write_atomically
 from .files import write_json as write_json
+from .foreign import read_foreign as read_foreign
 from .runs import RunDirectory as RunDirectory
 from .trees import flatten as flatten
 from .trees import match as match

@@ -20,6 +20,12 @@ def test_a_folder_of_weights(weights, flow_config, flow_variables):
     np.testing.assert_allclose(restorer(image), whole, atol=1e-6)
 
 
+def test_weights_that_come_with_the_package():
+    restorer = restoring.load("dehazeflow")
+    assert isinstance(restorer.config, methods.DehazeFlowConfig)
+    assert restorer.card["sha256"]
+
+
 @pytest.mark.devices
 def test_four_devices(weights):
     image = np.random.default_rng(0).random((21, 15, 3), np.float32)

@@ -10,8 +10,9 @@ from jaxtyping import Array, Float
 from dehaze_jax.arrays import Image, Key, Params
 from dehaze_jax.errors import InputError
 from dehaze_jax.flow.solve import find_solver
+from dehaze_jax.flow.solvers import coefficients
 from dehaze_jax.flow.stages import scan_stages
-from dehaze_jax.image.bilateral_grid import Runs
+from dehaze_jax.image.runs import Runs
 from dehaze_jax.methods.config import OptimiserConfig, RestoreOptions
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.methods.dehazeflow.field import (
@@ -140,4 +141,7 @@ def build(config: DehazeFlowConfig, optimiser: OptimiserConfig, total_steps: int
             config, variables, context, rows, where
         ),
         overview=_OVERVIEW * config.proxy_size,
+        evaluations=lambda options: (
+            options.num_steps * len(coefficients(find_solver(options.solver)).times)
+        ),
     )

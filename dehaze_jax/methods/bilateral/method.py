@@ -1,0 +1,191 @@
+"""Multi-guided bilateral learning under the protocol of all methods."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from dehaze_jax.arrays import Image, Key, Params, Tree
+from dehaze_jax.methods.bilateral.config import BilateralConfig
+from dehaze_jax.methods.bilateral.guides import COLOURS, ConvolutionGuide, guide_variables
+from dehaze_jax.methods.bilateral.released import ReleasedNetwork
+from dehaze_jax.methods.bilateral.slim import SlimNetwork
+from dehaze_jax.methods.config import OptimiserConfig, RestoreOptions
+from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser, start
+from dehaze_jax.methods.protocol import Batch, Method, Rows, Scalars, TrainState
+from dehaze_jax.metrics.structure import ssim
+from dehaze_jax.networks.backbones import find_backbone
+
+# Pixels of a picture for one of the slim network's copy, along each side: more make no difference
+# to the eye.
+_OVERVIEW = 4
+
+
+def make_network(config: BilateralConfig) -> Any:
+    """The flax module of a configuration."""
+    return SlimNetwork(config) if config.size == "slim" else ReleasedNetwork(config)
+
+
+def loss(
+    config: BilateralConfig, variables: Params, batch: Batch
+) -> tuple[Float[Array, ""], tuple[dict[str, Float[Array, ""]], Tree]]:
+    """Mean absolute error, and (1 - SSIM) by its weight.
+
+    Returns:
+        The loss; its parts, and the running statistics after this batch.
+    """
+    restored, statistics = make_network(config).apply(
+        variables, batch["hazy"], train=True, mutable=["batch_stats"]
+    )
+    clear = batch["clear"]
+    parts = {"l1": jnp.mean(jnp.abs(restored - clear))}
+    total = parts["l1"]
+    if config.ssim_weight:
+        parts["ssim"] = jnp.mean(ssim(restored, clear))
+        total = total + config.ssim_weight * (1 - parts["ssim"])
+    return total, ({"loss": total, **parts}, statistics)
+
+
+@partial(jax.jit, static_argnames="config")
+def _shrink(config: BilateralConfig, hazy: Image) -> Tree:
+    return make_network(config).shrink(hazy.reshape(-1, *hazy.shape[-3:]))
+
+
+@partial(jax.jit, static_argnames="config")
+def _predict(config: BilateralConfig, variables: Params, copies: Tree) -> Tree:
+    return make_network(config).apply(variables, copies, method="predict")
+
+
+def summarise(
+    config: BilateralConfig, variables: Params, hazy: Image, options: RestoreOptions
+) -> Tree:
+    """Runs the low-resolution networks.
+
+    Two programs, so that only the shrinking is compiled anew for another size of picture.
+    """
+    del options
+    return _predict(config, variables, _shrink(config, hazy))
+
+
+def render(
+    config: BilateralConfig, variables: Params, context: Tree, rows: Image, where: Rows
+) -> Image:
+    """Full-resolution work on a strip."""
+    strip = rows.reshape(-1, *rows.shape[-3:])
+    # Programs of their own outside of `jit`: as one, XLA on CPUs computes each pixel's model where
+    # it puts the channels together, one pixel at a time.
+    if config.size == "slim":
+        cut = _cut(config, variables, strip, where)
+        planes = _apply_models(config, variables, context, cut, where)
+        return _join(config, planes, strip.shape[2], where).reshape(rows.shape)
+    features = _spread(config, variables, context.features, *strip.shape[1:3], where)
+    guides = _find_guides(config, variables, strip, where)
+    sliced = ReleasedNetwork(config).slice(context.grid, features, guides, where)
+    return _fuse(config, variables, sliced, strip, where).reshape(rows.shape)
+
+
+@partial(jax.jit, static_argnames="config")
+def _cut(config, variables, strip, where):
+    return SlimNetwork(config).apply(
+        variables, strip, where, inside=_inside(strip, where), method="cut"
+    )
+
+
+@partial(jax.jit, static_argnames="config")
+def _apply_models(config, variables, context, cut, where):
+    return SlimNetwork(config).apply(variables, context, cut, where, method="apply_models")
+
+
+@partial(jax.jit, static_argnames=("config", "columns"))
+def _join(config, planes, columns, where):
+    return SlimNetwork(config).join(planes, columns, where)
+
+
+@partial(jax.jit, static_argnames=("config", "count", "columns"))
+def _spread(config, variables, features, count, columns, where):
+    return ReleasedNetwork(config).apply(
+        variables, features, count, columns, where, method="spread"
+    )
+
+
+def _find_guides(config, variables, strip, where):
+    if config.guides == "curves":
+        return _find_curves(config, variables, strip)
+    # One program, three times: its arrays fit into memory that the process holds anyway, while
+    # those of all three are asked for anew with every strip, which takes as long as the work.
+    return tuple(
+        _find_guide(guide_variables(variables, colour), strip[..., number], where)
+        for number, colour in enumerate(COLOURS)
+    )
+
+
+@partial(jax.jit, static_argnames="config")
+def _find_curves(config, variables, strip):
+    return ReleasedNetwork(config).apply(variables, strip, method="find_guides")
+
+
+@jax.jit
+def _find_guide(variables, plane, where):
+    inside = _inside(plane, where)
+    return ConvolutionGuide().apply(variables, plane, train=False, inside=inside)
+
+
+@partial(jax.jit, static_argnames="config")
+def _fuse(config, variables, sliced, strip, where):
+    return ReleasedNetwork(config).apply(
+        variables, sliced, strip, inside=_inside(strip, where), method="fuse"
+    )
+
+
+def _inside(strip: Float[Array, "b s w *c"], where: Rows) -> Bool[Array, "s w"]:
+    """Which pixels of a strip are in the picture."""
+    row = where.start + jnp.arange(strip.shape[1])
+    column = jnp.arange(strip.shape[2])
+    return ((row >= 0) & (row < where.height))[:, None] & (column < where.width)[None, :]
+
+
+def build(config: BilateralConfig, optimiser: OptimiserConfig, total_steps: int) -> Method:
+    """Binds a configuration to the functions of the protocol.
+
+    Raises:
+        InputError: there is no such backbone.
+    """
+    if config.size == "slim":
+        find_backbone(config.backbone)
+    network = make_network(config)
+    transform: optax.GradientTransformation = make_optimiser(optimiser, total_steps)
+
+    def init(key: Key, batch: Batch) -> Params:
+        del batch  # networks take pictures of every size
+        return network.init(key, jnp.zeros((1, 16, 16, 3)))
+
+    def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Scalars]:
+        del key
+
+        def objective(params):
+            return loss(config, {**state.variables, "params": params}, batch)
+
+        (_, (parts, statistics)), gradients = jax.value_and_grad(objective, has_aux=True)(
+            state.variables["params"]
+        )
+        scalars = {**parts, "gradient_norm": optax.tree.norm(gradients)}
+        state = apply_gradients(
+            state, gradients, transform, optimiser.ema_decay, statistics=statistics
+        )
+        return state, scalars
+
+    return Method(
+        name=config.name,
+        init=init,
+        start=lambda variables: start(variables, transform),
+        train_step=train_step,
+        summarise=lambda variables, hazy, options: summarise(config, variables, hazy, options),
+        render=lambda variables, context, rows, where: render(
+            config, variables, context, rows, where
+        ),
+        halo=network.halo,
+        overview=_OVERVIEW * config.proxy_size if config.size == "slim" else 0,
+    )

@@ -1,0 +1,215 @@
+"""The protocol: strips, devices and any size equal the network on the whole picture; training."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from scipy.ndimage import map_coordinates
+from skimage.metrics import structural_similarity
+
+from dehaze_jax import restoring
+from dehaze_jax.errors import InputError
+from dehaze_jax.methods import RELEASED, BilateralConfig, OptimiserConfig, build
+from dehaze_jax.methods.bilateral.method import loss, make_network
+
+SLIM = BilateralConfig(width=8, proxy_size=16, grid_size=4, grid_depth=3)
+TINY = dataclasses.replace(
+    RELEASED, width=2, proxy_size=16, feature_size=20, grid_size=4, grid_depth=4
+)
+CONFIGS = {
+    "slim": SLIM,
+    "slim, convolutions": dataclasses.replace(SLIM, guides="convolutions"),
+    "slim, positive": dataclasses.replace(SLIM, coefficients="positive"),
+    "released": TINY,
+    "released, spatial": dataclasses.replace(TINY, grid_layout="spatial", grid_depth=2),
+    "released, signed, curves": dataclasses.replace(TINY, coefficients="signed", guides="curves"),
+}
+RNG = np.random.default_rng(0)
+HAZY = RNG.uniform(0.2, 0.8, (23, 19, 3)).astype(np.float32)
+
+
+def random_variables(config):
+    """Every layer does something, also those that start at zero."""
+    shapes = jax.eval_shape(make_network(config).init, jax.random.key(0), HAZY[None])
+    rng = np.random.default_rng(1)
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name in ("scale", "var", "negative_slope"):
+            values = rng.uniform(0.4, 1.2, leaf.shape)
+        elif name == "kernel" and leaf.ndim:
+            values = rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))
+        else:
+            values = rng.normal(scale=0.2, size=leaf.shape)
+        return jnp.asarray(values, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def restore_in_one_piece(config, hazy=HAZY):
+    """The network on a whole picture."""
+    restored = jax.jit(make_network(config).apply)(random_variables(config), hazy[None])[0]
+    return np.clip(restored, 0, 1)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_strips_equal_the_whole(name):
+    config = CONFIGS[name]
+    restorer = restoring.Restorer(build(config), random_variables(config), strip_pixels=1)
+    whole = restore_in_one_piece(config)
+    assert np.std(whole) > 0.01
+    np.testing.assert_allclose(restorer(HAZY), whole, atol=2e-6)
+
+
+@pytest.mark.devices
+@pytest.mark.parametrize("name", ["slim", "released"])
+def test_rows_over_devices_equal_one_device(name):
+    config = CONFIGS[name]
+    devices = jax.devices()[:4]
+    restorer = restoring.Restorer(build(config), random_variables(config), devices=devices)
+    np.testing.assert_allclose(restorer(HAZY), restore_in_one_piece(config), atol=2e-6)
+
+
+def test_a_batch_is_restored_picture_by_picture():
+    batch = jnp.stack([HAZY, HAZY[::-1]])
+    restored = restoring.restore_whole(build(SLIM), random_variables(SLIM), batch)
+    for ours, hazy in zip(restored, batch, strict=True):
+        np.testing.assert_allclose(ours, restore_in_one_piece(SLIM, hazy), atol=2e-6)
+
+
+def batch_of_pairs():
+    clear = RNG.uniform(0.1, 0.7, (4, 16, 16, 3))
+    hazy = 0.6 * clear + 0.4 * 0.9
+    return {"hazy": jnp.asarray(hazy, jnp.float32), "clear": jnp.asarray(clear, jnp.float32)}
+
+
+BATCH = batch_of_pairs()
+
+
+@pytest.fixture(scope="module", params=["slim", "released"])
+def training(request):
+    config = CONFIGS[request.param]
+    method = build(config, OptimiserConfig(learning_rate=3e-3, warmup_steps=0), total_steps=100)
+    return method, random_variables(config), jax.jit(method.train_step)
+
+
+@pytest.fixture(scope="module")
+def first(training):
+    method, variables, train_step = training
+    return train_step(method.start(variables), BATCH, jax.random.key(0))
+
+
+def test_every_parameter_moves(first, training):
+    _, variables, _ = training
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), first[0].variables, variables)
+    still = [jax.tree_util.keystr(path) for path, by in jax.tree.leaves_with_path(moved) if by == 0]
+    # Batch normalisation takes off what a bias adds before it, and running statistics do move.
+    assert all("conv" in name and name.endswith("['bias']") for name in still)
+
+
+def test_the_loss_falls(first, training):
+    _, _, train_step = training
+    state, scalars = first
+    begin = float(scalars["loss"])
+    for step in range(12):
+        state, scalars = train_step(state, BATCH, jax.random.key(step))
+    assert float(scalars["loss"]) < 0.9 * begin
+
+
+@pytest.mark.devices
+@pytest.mark.parametrize("name", ["slim", "slim, convolutions"])
+def test_a_batch_over_devices_equals_one_device(name):
+    """Batch statistics are those of the whole batch."""
+    config = CONFIGS[name]
+    variables = random_variables(config)
+    mesh = Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ("data", "space"))
+    sharded = jax.device_put(BATCH, NamedSharding(mesh, PartitionSpec("data", "space")))
+    everywhere = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
+    compiled = jax.jit(loss, static_argnums=0)
+    value, (_, statistics) = compiled(config, variables, BATCH)
+    other, (_, others) = compiled(config, everywhere, sharded)
+    np.testing.assert_allclose(other, value, rtol=1e-5)
+    for ours, theirs in zip(jax.tree.leaves(others), jax.tree.leaves(statistics), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_the_loss_is_l1_and_ssim(weight):
+    config = dataclasses.replace(SLIM, ssim_weight=weight)
+    variables = random_variables(config)
+    value, (parts, statistics) = jax.jit(loss, static_argnums=0)(config, variables, BATCH)
+    restored = np.asarray(jax.jit(make_network(config).apply)(variables, BATCH["hazy"]))
+    expected = np.abs(restored - BATCH["clear"]).mean()
+    if weight:
+        similar = [
+            structural_similarity(
+                a,
+                np.asarray(b),
+                channel_axis=-1,
+                gaussian_weights=True,
+                use_sample_covariance=False,
+                data_range=1,
+            )
+            for a, b in zip(restored, BATCH["clear"], strict=True)
+        ]
+        expected += weight * (1 - np.mean(similar))
+    assert set(parts) == ({"loss", "l1", "ssim"} if weight else {"loss", "l1"})
+    assert not statistics
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("coefficients", ["signed", "positive"])
+def test_slim_is_a_mean_of_sliced_models(coefficients):
+    """Against SciPy, from what the backbone says and the guides."""
+    config = dataclasses.replace(SLIM, coefficients=coefficients)
+    network, variables = make_network(config), random_variables(config)
+    hazy = jnp.asarray(HAZY)[None]
+    grid, shares = network.apply(variables, network.shrink(hazy), method="predict")
+    assert float(grid.min()) < 0 if coefficients == "signed" else float(grid.min()) > 0
+    np.testing.assert_allclose(np.sum(shares, axis=-1), 1, rtol=1e-6)
+    planes = tuple(hazy[..., channel] for channel in range(3))
+    guides = network.apply(variables, planes, method=lambda module, planes: module.guides(planes))
+    height, width = HAZY.shape[:2]
+    y = (np.arange(height) + 0.5) / height * 4 - 0.5
+    x = (np.arange(width) + 0.5) / width * 4 - 0.5
+    y, x = np.meshgrid(y, x, indexing="ij")
+    models = np.zeros((height, width, 12))
+    for number, guide in enumerate(guides):
+        z = np.clip(guide[0], 0, 1) * (config.grid_depth - 1)
+        share = map_coordinates(shares[0, ..., number], [y, x], order=1, mode="nearest")
+        sliced = [
+            map_coordinates(grid[0, ..., k], [y, x, z], order=1, mode="nearest") for k in range(12)
+        ]
+        models += share[..., None] * np.stack(sliced, axis=-1)
+    models = models.reshape(height, width, 3, 4)
+    expected = np.einsum("hwij,hwj->hwi", models[..., :3], HAZY) + models[..., 3]
+    np.testing.assert_allclose(network.apply(variables, hazy)[0], expected, atol=1e-5)
+
+
+def test_a_new_slim_network_changes_nothing():
+    method = build(SLIM)
+    variables = jax.jit(lambda key: method.init(key, {}))(jax.random.key(0))
+    np.testing.assert_allclose(restoring.Restorer(method, variables)(HAZY), HAZY, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("slim", (1, 1)), ("slim", (1, 9)), ("slim", (9, 1)), ("released", (2, 1))],
+)
+def test_pictures_smaller_than_the_grid(name, size):
+    config = CONFIGS[name]
+    restorer = restoring.Restorer(build(config), random_variables(config))
+    hazy = HAZY[: size[0], : size[1]]
+    np.testing.assert_allclose(restorer(hazy), restore_in_one_piece(config, hazy), atol=2e-6)
+
+
+def test_restoring_evaluates_no_field():
+    assert build(SLIM).evaluations is None
+
+
+def test_no_such_backbone():
+    with pytest.raises(InputError, match="no such backbone"):
+        build(dataclasses.replace(SLIM, backbone="resnet"))
