@@ -13,11 +13,10 @@ import pathlib
 import statistics
 from typing import Annotated
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from measuring import Way, machine, markdown, report, run_in_turns
+from measuring import Way, machine, markdown, photograph, report, run_in_turns
 from rich.console import Console
 from rich.progress import track
 
@@ -42,15 +41,6 @@ class Options:
     """How often everything is measured."""
     output: pathlib.Path | None = None
     """Also write the tables to this Markdown file."""
-
-
-def picture() -> np.ndarray:
-    """Smooth colours with noise, uint8."""
-    rng = np.random.default_rng(0)
-    coarse = rng.uniform(0.3, 0.9, (9, 16, 3))
-    smooth = np.asarray(jax.image.resize(coarse, (HEIGHT, WIDTH, 3), "cubic"))
-    noise = rng.normal(0, 0.03, (HEIGHT, WIDTH, 3))
-    return (np.clip(smooth + noise, 0, 1) * 255).astype(np.uint8)
 
 
 def quality(restorers, name: str, hazy: str, clear: str) -> list[str]:
@@ -88,7 +78,7 @@ def main(options: Options) -> None:
         way: restoring.load(options.weights, baked=kind)  # pyright: ignore[reportArgumentType]
         for way, kind in BAKED.items()
     }
-    hazy = picture()
+    hazy = photograph(HEIGHT, WIDTH)
     ways = [
         Way(task=f"{WIDTH} x {HEIGHT}, RK4 x 4", name=way, run=lambda r=restorer: r(hazy))
         for way, restorer in restorers.items()

@@ -2,15 +2,21 @@
 
 import dataclasses
 import gc
+import json
 import os
 import pathlib
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -34,6 +40,43 @@ class Way:
     run: Callable[[], Any]
     scratch: float | None = None
     compile_seconds: float | None = None
+
+
+def photograph(height: int, width: int) -> np.ndarray:
+    """Smooth colours with noise, uint8."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0.3, 0.9, (9, 16, 3)).astype(np.float32)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    picture += 0.03 * rng.standard_normal(picture.shape, np.float32)
+    return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+def run_alone(script: str, *arguments: str) -> dict[str, Any]:
+    """What a script prints as JSON at the end, run in a process of its own.
+
+    Raises:
+        RuntimeError: it failed; with what it said.
+    """
+    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{script} {' '.join(arguments)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def time_alone(run: Callable[[], Any], repeats: int) -> dict[str, float]:
+    """Seconds of a first and of further calls, and the peak memory of this process."""
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    first, *further = seconds
+    return {
+        "first": first,
+        "median": statistics.median(further),
+        "spread": max(further) - min(further),
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def machine(threads: int, packages: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """Time and memory of restoring one 3840 x 2160 picture with the weights that ship.
 
-    python experiments/bench/restore_4k.py [--solvers rk4:4 euler:1 ...]
+    python experiments/bench/restore_4k.py [--tasks rk4:4 euler:1 bilateral ...]
 
 Every line is a process of its own. It compiles, then restores the picture five times; the first of
 them is not counted. Memory is the peak of the process. The peer is the dark-channel prior on the
@@ -10,12 +10,8 @@ same picture, also compiled before.
 import argparse
 import json
 import platform
-import resource
-import statistics
-import subprocess
-import sys
-import time
 
+from measuring import photograph, run_alone, time_alone
 from rich.console import Console
 from rich.table import Table
 
@@ -30,33 +26,16 @@ def measure(task: str) -> dict:
     import dehaze_jax
     from dehaze_jax import haze
 
-    rng = np.random.default_rng(0)
-    coarse = rng.uniform(0.3, 0.9, (9, 16, 3))
-    smooth = np.asarray(jax.image.resize(coarse, (HEIGHT, WIDTH, 3), "cubic"))
-    noise = rng.normal(0, 0.03, (HEIGHT, WIDTH, 3))
-    hazy = (np.clip(smooth + noise, 0, 1) * 255).astype(np.uint8)
+    hazy = photograph(HEIGHT, WIDTH)
     if task == "dark-channel":
         run = jax.jit(lambda pixels: haze.dark_channel_restore(pixels.astype(np.float32) / 255))
-    else:
+    elif ":" in task:
         solver, steps = task.split(":")
         run = dehaze_jax.load("dehazeflow", solver=solver, steps=int(steps))
-
-    def restore(picture):
-        return np.asarray(run(picture))
-
-    start = time.perf_counter()
-    restore(hazy)
-    first = time.perf_counter() - start
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        restore(hazy)
-        seconds.append(time.perf_counter() - start)
+    else:
+        run = dehaze_jax.load(task)
     return {
-        "first": first,
-        "median": statistics.median(seconds),
-        "spread": max(seconds) - min(seconds),
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        **time_alone(lambda: np.asarray(run(hazy)), REPEATS),
         "jax": jax.__version__,
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     }
@@ -65,17 +44,19 @@ def measure(task: str) -> dict:
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description="Time and memory of restoring a 4K picture.")
-    parser.add_argument("--solvers", nargs="+", default=["rk4:4", "rk4:1", "euler:4", "euler:1"])
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        default=["rk4:4", "rk4:1", "euler:4", "euler:1", "bilateral"],
+        help="SOLVER:STEPS of dehazeflow, or weights that solve nothing",
+    )
     parser.add_argument("--only", help="measure this task in this process; prints JSON")
     arguments = parser.parse_args()
     if arguments.only:
         print(json.dumps(measure(arguments.only)))
         return
-    rows = {}
-    for task in ["dark-channel", *arguments.solvers]:
-        command = [sys.executable, __file__, "--only", task]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        rows[task] = json.loads(output.splitlines()[-1])
+    tasks = ["dark-channel", *arguments.tasks]
+    rows = {task: run_alone(__file__, "--only", task) for task in tasks}
     peer = rows["dark-channel"]["median"]
     machine = f"{platform.machine()}, jax {rows['dark-channel']['jax']}"
     table = Table(title=f"{WIDTH} x {HEIGHT}, uint8, {rows['dark-channel']['device']}, {machine}")

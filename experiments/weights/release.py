@@ -41,11 +41,15 @@ class Release:
 
 def main(options: Release) -> None:
     """Writes `dehaze_jax/weights/<name>`."""
-    weights = storage.find_weights(options.run)
-    restorer = dehaze_jax.load(options.run)
+    # What a finished run wrote knows its recipe, which a checkpoint does not.
+    finished = options.run / "weights"
+    source = finished if finished.is_dir() else options.run
+    weights, restorer = storage.find_weights(source), dehaze_jax.load(source)
     scores, sets = {}, {}
     options.reports.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in options.prepared.iterdir() if path.is_dir()):
+        if "test" not in data.split_sizes(folder):
+            continue
         pairs = data.open_prepared(folder, "test")
         report = evaluation.evaluate(
             pairs,
@@ -70,7 +74,7 @@ def main(options: Release) -> None:
         "scored with": {
             "command": f"python experiments/weights/release.py --run {options.run}",
             "split": "test",
-            "solver": "rk4, 4 steps",
+            **({"solver": "rk4, 4 steps"} if restorer.method.evaluations else {}),
             "jax": jax.__version__,
             "machine": f"{platform.machine()}, {jax.devices()[0].device_kind}",
         },

@@ -1,0 +1,188 @@
+"""Multi-guided bilateral learning at 3840 x 2160: slim, the published network, and PyTorch's.
+
+    python experiments/bench/bilateral.py [--output experiments/bench/results/bilateral.md]
+
+Every line is a process of its own; a first call compiles and is not counted. The picture is float32
+and so is the result. The published network has the same random weights in JAX and in PyTorch (the
+model of `tests/twins/bilateral_released.py`, where torch is installed), and the results are
+compared. `--scaling` restores pictures of 1 to 33 megapixels with the slim network and plots time
+and memory.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+from measuring import machine, photograph, report, run_alone, time_alone
+
+HEIGHT, WIDTH = 2160, 3840
+REPEATS = {"slim": 7, "released": 3, "torch": 3}
+TESTS = pathlib.Path(__file__).parents[2] / "tests"
+_EVERY = 40  # rows of a result that are compared
+SIZES = ((720, 1280), (1080, 1920), (1440, 2560), (2160, 3840), (3072, 5504), (4320, 7680))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Measure bilateral learning at 4K."""
+
+    output: pathlib.Path | None = None
+    """Also write the tables to this Markdown file."""
+    scaling: pathlib.Path | None = None
+    """Also measure the slim network on pictures of 1 to 33 megapixels and write this plot."""
+    only: str | None = None
+    """Measure this one in this process and print JSON: slim, released or torch."""
+    size: tuple[int, int] = (HEIGHT, WIDTH)
+    """Rows and columns of the picture."""
+    keep: pathlib.Path | None = None
+    """With `only`, write some rows of the result to this file."""
+
+
+def slim():
+    """The weights that ship, on NumPy pictures."""
+    import dehaze_jax
+
+    return dehaze_jax.load("bilateral")
+
+
+def released():
+    """The published network with random weights."""
+    from dehaze_jax import methods, restoring
+
+    importing = methods.METHODS["bilateral"].import_published
+    assert importing is not None
+    imported = importing(random_tensors(), source="random weights")
+    return restoring.Restorer(methods.build(imported.config), imported.variables)
+
+
+def torch():
+    """The same in PyTorch."""
+    torch = importlib.import_module("torch")
+    model = load_script("twins/bilateral_released.py").Released()
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in random_tensors().items()})
+    model.eval()
+
+    def run(picture):
+        with torch.inference_mode():
+            planes = torch.from_numpy(picture).permute(2, 0, 1)[None]
+            return model(planes).clamp(0, 1)[0].permute(1, 2, 0).numpy()
+
+    return run
+
+
+def random_tensors() -> dict[str, np.ndarray]:
+    """Weights of the published network, by published name."""
+    weights = load_script("methods/released_weights.py")
+    return weights.state_dict(weights.shapes(weights.PUBLISHED["width"]))
+
+
+def load_script(name: str) -> Any:
+    """A module of the tests."""
+    path = TESTS / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WAYS = {"slim": slim, "released": released, "torch": torch}
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """Runs one way in this process."""
+    name = options.only or ""
+    run = WAYS[name]()
+    picture = photograph(*options.size).astype(np.float32) / 255
+    results = []
+
+    def once():
+        results.clear()
+        results.append(run(picture))
+
+    figures = time_alone(once, REPEATS[name])
+    if options.keep is not None:
+        np.save(options.keep, results[0][::_EVERY])
+    return {**figures, "picture": 2 * picture.nbytes / 2**20}
+
+
+def compare() -> list[str]:
+    """The table at 3840 x 2160."""
+    names = [name for name in WAYS if name != "torch" or importlib.util.find_spec("torch")]
+    figures, rows = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            kept = pathlib.Path(folder) / f"{name}.npy"
+            figures[name] = run_alone(__file__, "--only", name, "--keep", str(kept))
+            rows[name] = np.load(kept)
+    lines = [
+        "| network | first call s | median s | spread s | peak memory MB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, row in figures.items():
+        lines.append(
+            f"| {name} | {row['first']:.2f} | {row['median']:.2f} | {row['spread']:.2f} "
+            f"| {row['megabytes']:.0f} |"
+        )
+    if "torch" in figures:
+        ours, theirs = figures["released"], figures["torch"]
+        difference = np.abs(rows["released"] - rows["torch"]).max()
+        lines += [
+            "",
+            f"Published network against PyTorch: {theirs['median'] / ours['median']:.2f} times as "
+            f"fast, {theirs['megabytes'] / ours['megabytes']:.2f} times less memory, results at "
+            f"most {difference:.1e} apart (standard deviation {rows['torch'].std():.2f}).",
+        ]
+    return lines
+
+
+def scale(plot: pathlib.Path) -> list[str]:
+    """Slim on pictures of many sizes; draws the plot."""
+    lines = [
+        "| slim, picture | megapixels | median s | s a megapixel | peak MB without pictures |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    found = []
+    for height, width in SIZES:
+        row = run_alone(__file__, "--only", "slim", "--size", str(height), str(width))
+        pixels, rest = height * width / 1e6, row["megabytes"] - row["picture"]
+        found.append((pixels, row["median"], rest))
+        lines.append(
+            f"| {width} x {height} | {pixels:.1f} | {row['median']:.2f} "
+            f"| {row['median'] / pixels:.3f} | {rest:.0f} |"
+        )
+    pixels, seconds, rest = zip(*found, strict=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    left.plot(pixels, seconds, "o-")
+    left.set(xlabel="megapixels", ylabel="seconds", xlim=0, ylim=0)
+    right.plot(pixels, rest, "o-")
+    right.set(xlabel="megapixels", ylabel="peak memory without pictures, MB", xlim=0, ylim=0)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(plot, dpi=120)
+    return lines
+
+
+def main(options: Options) -> None:
+    """Measures and prints."""
+    if options.only is not None:
+        print(json.dumps(measure(options)))
+        return
+    threads = len(os.sched_getaffinity(0))
+    text = [machine(threads, ["jax", "jaxlib", "numpy", "torch"]), "", *compare()]
+    if options.scaling is not None:
+        text += ["", *scale(options.scaling)]
+    report("\n".join(text), options.output)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
