@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 class InputError(ValueError):
@@ -26,7 +26,7 @@ class InputError(ValueError):
 
 
 def check_fields(config: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
-    """Checks values of a configuration.
+    """Checks values of a configuration; those of `Literal` fields against the type.
 
     Args:
         config: a dataclass.
@@ -35,6 +35,13 @@ def check_fields(config: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
     Raises:
         InputError: names the class, the field and its value.
     """
+    for field, kind in get_type_hints(type(config)).items():
+        options = get_args(kind)
+        if get_origin(kind) is Literal and getattr(config, field) not in options:
+            raise InputError(
+                f"{type(config).__name__}.{field}",
+                f"{getattr(config, field)!r} is none of {', '.join(map(str, options))}",
+            )
     for field, (holds, rule) in rules.items():
         if not holds:
             raise InputError(

@@ -59,6 +59,6 @@ def main(args: list[str]) -> int:
     write_cube(output, np.asarray(baked.table), title="dehaze-jax")
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"{options.input} -> {output}: {options.size} nodes; on a small copy of the picture "
-        f"{psnr:.1f} dB PSNR from the full solve"
+        f"{psnr:.1f} dB PSNR from the full restoration"
     )
     return 0

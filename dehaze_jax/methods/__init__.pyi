@@ -1,5 +1,6 @@
 from .bilateral.config import RELEASED as RELEASED
 from .bilateral.config import BilateralConfig as BilateralConfig
+from .bilateral.config import BilateralObjectiveConfig as BilateralObjectiveConfig
 from .config import MethodConfig as MethodConfig
 from .config import OptimiserConfig as OptimiserConfig
 from .config import RestoreOptions as RestoreOptions

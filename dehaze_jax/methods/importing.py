@@ -136,9 +136,13 @@ def take(
                 source,
                 f"belongs to another model: {name} has shape {tensor.shape}, expected {expected}",
             )
-        if not np.isfinite(tensor).all():
-            raise InputError(source, f"{name} has values that are not finite")
-        flat[path] = np.asarray(layout.convert(tensor), np.float32, order="C")
+        if tensor.dtype.kind != "f":
+            raise InputError(source, f"{name} has values of type {tensor.dtype}")
+        with np.errstate(over="ignore"):
+            value = np.asarray(layout.convert(tensor), np.float32, order="C")
+        if not np.isfinite(value).all():
+            raise InputError(source, f"{name} has values that are not finite in float32")
+        flat[path] = value
         used.append(Used(name, path, tensor.shape))
     left_over = tuple(
         LeftOver(name, tensor.shape, _reason(name, reasons))

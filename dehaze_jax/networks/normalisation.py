@@ -22,10 +22,11 @@ class BatchNorm(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h w c"]:
         """Normalises by the batch in training, and by the running statistics else."""
         features = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (features,))
-        bias = self.param("bias", nn.initializers.zeros, (features,))
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (features,))
-        running_var = self.variable("batch_stats", "var", jnp.ones, (features,))
+        shape = (features,), jnp.float32
+        scale = self.param("scale", nn.initializers.ones, *shape)
+        bias = self.param("bias", nn.initializers.zeros, *shape)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, *shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, *shape)
         if train:
             mean = jnp.mean(x, axis=(0, 1, 2))
             var = jnp.mean(jnp.square(x - mean[None, None, None]), axis=(0, 1, 2))

@@ -11,6 +11,7 @@ from jax.extend import core
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
 from dehaze_jax.restoring.strips import reduction
+from dehaze_jax.storage.trees import count_parameters
 
 KINDS: tuple[str, ...] = ("convolutions", "matrix products", "elementwise")
 
@@ -58,7 +59,7 @@ def count_cost(
     reduced = jax.ShapeDtypeStruct((-(-height // factor), -(-width // factor), 3), jnp.float32)
     context = jax.eval_shape(summarise, variables, reduced)
     return Cost(
-        sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", variables))),
+        count_parameters(variables),
         _count(jax.make_jaxpr(summarise)(variables, reduced).jaxpr),
         _count(jax.make_jaxpr(render)(variables, context, picture).jaxpr),
     )

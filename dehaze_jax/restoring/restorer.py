@@ -30,7 +30,8 @@ class Restorer:
         method: what restores.
         variables: its trained variables.
         options: solver and steps.
-        strip_pixels: with one device, pixels that are worked on at once; bounds the memory.
+        strip_pixels: with one device, pixels that are worked on at once; bounds the memory. A
+            method that looks at neighbours gets four rows for each row of its halo at least.
         devices: several devices share the rows of every picture; default is the first device.
         config: see above.
         card: see above.

@@ -36,7 +36,9 @@ Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
 STRIP_PIXELS = 2**17
 """Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
 
-_HALOS = 7
+# More rows compute less twice, but then the arrays of a strip no longer fit into memory that the
+# process holds anyway, and asking for it takes as long as the work.
+_HALOS = 4
 
 # Strips under way at once: on CPUs a core each, elsewhere enough to hide the copies.
 _AT_ONCE = min(os.cpu_count() or 1, 8)
@@ -187,12 +189,14 @@ def strip_shape(height: int, width: int, strip_pixels: int, *, halo: int = 0) ->
     """Rows and columns of the strips of a picture, without the halo.
 
     Both are of the form 2^k or 3 * 2^k, so that pictures of all sizes share a few compiled
-    programs; at most a third of the columns is padding. Where there is a halo, a strip is at least
-    so many times higher that computing it twice costs little.
+    programs; at most a third of the columns is padding. However few pixels are asked for, a strip
+    has at least four rows for each row of its halo.
     """
     columns = _round_up(width)
-    most = max(1, strip_pixels // columns, _HALOS * halo)
-    return min(_round_up(height), 1 << (most.bit_length() - 1)), columns
+    most = max(1, strip_pixels // columns)
+    rows = 1 << (most.bit_length() - 1)
+    least = 1 << (_HALOS * halo - 1).bit_length() if halo else 1
+    return min(_round_up(height), max(rows, least)), columns
 
 
 def _round_up(size: int) -> int:

@@ -1,5 +1,6 @@
 """Trees of variables as flat dictionaries of named arrays."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -58,3 +59,10 @@ def match(
     for name in have:
         if name not in want:
             raise InputError(source, f"belongs to another model: {name} is unexpected")
+
+
+def count_parameters(variables: Mapping[str, Any]) -> int:
+    """Values that are trained: all, or those in `params` beside running statistics."""
+    return sum(
+        math.prod(leaf.shape) for leaf in flatten(variables.get("params", variables)).values()
+    )

@@ -21,7 +21,7 @@ from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.checkpoints import Checkpoints
 from dehaze_jax.storage.files import as_input_error, read_json, write_json
-from dehaze_jax.storage.trees import flatten, unflatten
+from dehaze_jax.storage.trees import count_parameters, flatten, unflatten
 
 _TENSORS, _CONFIG, _CARD = "weights.safetensors", "config.json", "card.json"
 
@@ -63,7 +63,7 @@ def save_weights(
     tensors = safetensors.numpy.save(flat)
     card = {
         **card,
-        "parameters": sum(value.size for value in flat.values()),
+        "parameters": count_parameters(variables),
         "sha256": hashlib.sha256(tensors).hexdigest(),
     }
     with as_input_error(folder, "cannot be written"):

@@ -19,7 +19,7 @@ from dehaze_jax.methods.protocol import Batch, Method, Scalars, TrainState
 from dehaze_jax.storage.checkpoints import Checkpoints
 from dehaze_jax.storage.configs import config_to_dict
 from dehaze_jax.storage.runs import RunDirectory
-from dehaze_jax.storage.trees import match
+from dehaze_jax.storage.trees import count_parameters, match
 from dehaze_jax.storage.weights import find_weights, save_weights
 from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
@@ -115,7 +115,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     "global_batch": config.data.batch_size,
                     "seed": config.seed,
                     "data": fingerprint,
-                    "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes.variables)),
+                    "parameters": count_parameters(shapes.variables),
                 },
                 resumed=first > 0,
             )

@@ -6,8 +6,10 @@
     python experiments/weights/release.py --run runs/bilateral --name bilateral
 
 `base` is the slim network on random cuts of all sets: half an hour on two CPU cores. `released` is
-the published network under the same recipe, `published` under that of its authors (whole pictures
-stretched to 512 x 512, L1, Adam at 1e-3, batch 16); both are for a GPU. `smoke` takes a minute.
+the published network under the same recipe and loss, `published` under that of its authors (whole
+pictures stretched to 512 x 512, L1, Adam at 1e-3, batch 16), but on our sets, with area means where
+theirs reduces bilinearly, and for a fixed number of steps; both are for a GPU. `smoke` takes a
+minute.
 """
 
 import dataclasses
@@ -61,7 +63,9 @@ def get_config(variant: str = "base") -> TrainConfig:
     )
     variants = {
         "base": base,
-        "released": dataclasses.replace(base, method=RELEASED),
+        "released": dataclasses.replace(
+            base, method=dataclasses.replace(RELEASED, objective=base.method.objective)
+        ),
         "published": dataclasses.replace(
             base,
             method=RELEASED,

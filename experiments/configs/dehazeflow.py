@@ -9,7 +9,7 @@ has seen:
     dehaze-jax train experiments/configs/dehazeflow.py:matching --workdir runs/matching
     dehaze-jax train experiments/configs/dehazeflow.py:solver --workdir runs/solver
     dehaze-jax train experiments/configs/dehazeflow.py --workdir runs/dehazeflow
-    python experiments/weights/release.py --run runs/dehazeflow
+    python experiments/weights/release.py --run runs/dehazeflow --name dehazeflow
 
 The sizes fit two CPU cores: under an hour for all stages. `smoke` takes a minute.
 """

@@ -25,8 +25,8 @@ class Release:
 
     run: pathlib.Path
     """Run directory; or a weights folder, to score it again."""
-    name: str = "dehazeflow"
-    """Name of the weights."""
+    name: str
+    """Name of the weights; those that ship under it are replaced."""
     prepared: pathlib.Path = pathlib.Path("prepared")
     """Folder of prepared data sets."""
     reports: pathlib.Path = pathlib.Path("runs/reports")
@@ -72,7 +72,8 @@ def main(options: Release) -> None:
         "recipe": weights.card.get("recipe", {}),
         "scores": scores,
         "scored with": {
-            "command": f"python experiments/weights/release.py --run {options.run}",
+            "command": "python experiments/weights/release.py "
+            f"--run {options.run} --name {options.name}",
             "split": "test",
             **({"solver": "rk4, 4 steps"} if restorer.method.evaluations else {}),
             "jax": jax.__version__,

@@ -1,6 +1,6 @@
 """The scores of weights that ship, from their card, as the Markdown table of the README.
 
-python experiments/weights/score_table.py [--name dehazeflow] [--protocol rgb-full]
+    python experiments/weights/score_table.py --sets o-haze_800 i-haze_800 [--names bilateral]
 
 Every line is one data set, under one protocol, on the pictures that training has not seen.
 """
@@ -19,22 +19,26 @@ class Options:
 
     sets: tuple[str, ...]
     """Data sets, in order."""
-    name: str = "dehazeflow"
-    """Name of the weights."""
+    names: tuple[str, ...] = ("dehazeflow", "bilateral")
+    """Names of the weights."""
     protocol: str = "rgb-full"
     """Id of the protocol."""
 
 
 def main(options: Options) -> None:
     """Prints the table: PSNR dB / SSIM / CIEDE2000, as far as the protocol has them."""
-    card = storage.find_weights(options.name).card
-    methods = list(next(iter(card["scores"].values())))
+    cards = [storage.find_weights(name).card for name in options.names]
+    scores = {name: {} for name in options.sets}
+    for card in cards:
+        for name in options.sets:
+            scores[name] |= card["scores"][name]
+    methods = list(next(iter(scores.values())))
     lines = [
         f"| test split (pictures) | {' | '.join(methods)} |",
         f"| --- |{' --- |' * len(methods)}",
     ]
     for name in options.sets:
-        by_method = card["scores"][name]
+        by_method = scores[name]
         cells = []
         for method in methods:
             values = {
@@ -44,7 +48,7 @@ def main(options: Options) -> None:
             }
             digits = {"psnr": 2, "ssim": 3, "ciede2000": 1}
             cells.append(" / ".join(f"{values[k]:.{d}f}" for k, d in digits.items() if k in values))
-        lines.append(f"| {name} ({card['data'][name]['test']}) | {' | '.join(cells)} |")
+        lines.append(f"| {name} ({cards[0]['data'][name]['test']}) | {' | '.join(cells)} |")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -21,7 +21,9 @@ def run(capsys, monkeypatch):
         def __call__(self, picture):
             return picture
 
-    monkeypatch.setattr(loading, "load", lambda *_, **__: Same(card={"terms": "none"}))
+    method = types.SimpleNamespace(evaluations=lambda options: options.num_steps)
+    same = Same(card={"terms": "none"}, method=method)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: same)
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*args):

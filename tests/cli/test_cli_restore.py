@@ -1,5 +1,6 @@
 """`dehaze-jax restore` on good and bad input, with a method that halves every value."""
 
+import dataclasses
 import errno
 import os
 import pathlib
@@ -12,6 +13,7 @@ from PIL import Image as pillow
 
 from dehaze_jax import image
 from dehaze_jax.cli.main import main
+from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method
 from dehaze_jax.restoring import Restorer, loading
 
@@ -29,6 +31,7 @@ HALVES = Method(
     train_step=untrained,
     summarise=lambda variables, hazy, options: jnp.float32(0.5),
     render=lambda variables, context, rows, where: rows * context,
+    evaluations=lambda options: 7 * options.num_steps,
 )
 
 
@@ -115,7 +118,7 @@ def test_pictures_that_are_handled(tmp_path, toy, run, kind):
         np.testing.assert_array_equal(after.alpha, COLOURS[..., 0])
     height, width = before.pixels.shape[:2]
     assert f"{width} x {height}" in out[0]
-    assert "16 evaluations" in out[0]
+    assert out[0].endswith(", 28 evaluations")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
 
     def load(name, **options):
         seen.append((name, options))
-        return Restorer(HALVES, {})
+        return Restorer(HALVES, {}, RestoreOptions(num_steps=options["steps"]))
 
     monkeypatch.setattr(loading, "load", load)
     image.write(tmp_path / "in.png", COLOURS)
@@ -182,7 +185,7 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
     code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", *arguments)
     assert code == 0
     assert seen == [("mine", {"solver": "heun", "steps": 3, "baked": None})]
-    assert "6 evaluations" in out[0]
+    assert out[0].endswith(", 21 evaluations")
 
 
 def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):
@@ -196,7 +199,17 @@ def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):
     save_png(tmp_path / "in.png", "RGB")
     code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", "--baked")
     assert (code, seen) == (0, ["local"])
-    assert out[0].endswith(", 16 evaluations on a small copy")
+    assert out[0].endswith(", 28 evaluations on a small copy")
+
+
+@pytest.mark.parametrize(("baked", "end"), [((), " s"), (("--baked",), " s, on a small copy")])
+def test_a_method_that_solves_nothing_counts_nothing(tmp_path, monkeypatch, run, baked, end):
+    method = dataclasses.replace(HALVES, evaluations=None)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}))
+    save_png(tmp_path / "in.png", "RGB")
+    code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", *baked)
+    assert code == 0
+    assert out[0].endswith(end)
 
 
 def test_a_file_without_read_permission(tmp_path, toy, run, monkeypatch):

@@ -6,7 +6,13 @@ import json
 import pytest
 
 from dehaze_jax.errors import InputError
-from dehaze_jax.methods import RELEASED, BilateralConfig, DehazeFlowConfig, MethodConfig
+from dehaze_jax.methods import (
+    RELEASED,
+    BilateralConfig,
+    BilateralObjectiveConfig,
+    DehazeFlowConfig,
+    MethodConfig,
+)
 from dehaze_jax.storage import config_from_dict, config_to_dict
 
 SPATIAL = {"size": "released", "grid_layout": "spatial"}
@@ -21,7 +27,6 @@ SCRAMBLED = {"size": "released", "grid_layout": "released", "proxy_size": 256}
         ({"grid_size": -1}, "grid_size", "-1 must be at least 1"),
         ({"grid_depth": 0}, "grid_depth", "0 must be at least 1"),
         ({"width": 0}, "width", "0 must be at least 1"),
-        ({"ssim_weight": -0.1}, "ssim_weight", "-0.1 must not be negative"),
         ({"proxy_size": 66}, "grid_size", "16 does not divide a quarter of proxy_size 66"),
         ({"proxy_size": 72}, "grid_size", "16 does not divide a quarter of proxy_size 72"),
         ({"grid_size": 3}, "grid_size", "3 does not divide a quarter of proxy_size 128"),
@@ -57,6 +62,13 @@ def test_values_at_the_border_are_taken(values):
     assert dataclasses.asdict(BilateralConfig(**values)).items() >= values.items()
 
 
+def test_a_negative_weight():
+    with pytest.raises(
+        InputError, match=r"ObjectiveConfig\.ssim_weight: -0\.1 must not be negative"
+    ):
+        BilateralObjectiveConfig(ssim_weight=-0.1)
+
+
 def test_the_published_network():
     """Sizes of the authors' code: copies, grid, levels of the guide, channels; plain L1 loss."""
     assert dataclasses.asdict(RELEASED) == {
@@ -70,14 +82,19 @@ def test_the_published_network():
         "grid_size": 16,
         "grid_depth": 16,
         "width": 64,
-        "ssim_weight": 0.0,
+        "objective": {"ssim_weight": 0.0},
         "backbone": BilateralConfig().backbone,  # of no effect
     }
 
 
 @pytest.mark.parametrize(
     "config",
-    [BilateralConfig(), RELEASED, BilateralConfig(ssim_weight=0.5, backbone="mine:Net"), "other"],
+    [
+        BilateralConfig(),
+        RELEASED,
+        BilateralConfig(objective=BilateralObjectiveConfig(ssim_weight=0.5), backbone="mine:Net"),
+        "other",
+    ],
     ids=["defaults", "released", "changed", "other"],
 )
 def test_a_stored_config_comes_back_as_the_method_it_was(config):

@@ -207,3 +207,13 @@ def test_refusals(values, message):
 def test_an_unknown_solver_is_refused_when_restoring(method, variables):
     with pytest.raises(InputError, match="runge: no such solver"):
         method.summarise(variables, IMAGE, RestoreOptions(solver="runge"))
+
+
+@pytest.mark.parametrize(
+    ("solver", "steps", "count"), [("rk4", 4, 16), ("euler", 1, 1), ("tsit5", 3, 18)]
+)
+def test_restoring_counts_its_evaluations(solver, steps, count, method, variables):
+    options = RestoreOptions(solver=solver, num_steps=steps)
+    assert method.evaluations(options) == count
+    controls = method.summarise(variables, IMAGE, options).controls
+    assert controls.gate.shape[0] * controls.gate.shape[1] == count

@@ -83,9 +83,7 @@ def test_slim_is_cheap_at_full_size():
 def test_a_flow_costs_its_evaluations():
     method = build(DehazeFlowConfig(width=8, proxy_size=16, grid_size=4))
     few, many = (
-        count_cost(method, 32, 32, RestoreOptions(solver="euler", num_steps=n)).render[
-            "elementwise"
-        ]
-        for n in (2, 4)
+        count_cost(method, 32, 32, RestoreOptions(solver="euler", num_steps=steps)).render
+        for steps in (2, 4)
     )
     assert many["elementwise"] == pytest.approx(2 * few["elementwise"], rel=0.05)

@@ -20,9 +20,10 @@ def test_a_folder_of_weights(weights, flow_config, flow_variables):
     np.testing.assert_allclose(restorer(image), whole, atol=1e-6)
 
 
-def test_weights_that_come_with_the_package():
-    restorer = restoring.load("dehazeflow")
-    assert isinstance(restorer.config, methods.DehazeFlowConfig)
+@pytest.mark.parametrize("name", storage.released())
+def test_weights_that_come_with_the_package(name):
+    restorer = restoring.load(name)
+    assert restorer.config == methods.METHODS[name].config(objective=restorer.config.objective)
     assert restorer.card["sha256"]
 
 

@@ -114,6 +114,13 @@ def test_strip_shape(height, width, pixels, shape):
     assert strips.strip_shape(height, width, pixels) == shape
 
 
+@pytest.mark.parametrize(("halo", "rows"), [(1, 4), (2, 8), (3, 16), (5, 32), (40, 192)])
+def test_strips_are_not_low_for_their_halo(halo, rows):
+    """Not even where fewer pixels are asked for; a picture lower than that is one strip."""
+    assert strips.strip_shape(180, 4000, 1, halo=halo) == (rows, 4096)
+    assert strips.strip_shape(180, 100, 2**20, halo=halo) == (192, 128)
+
+
 def test_values_that_are_not_finite_are_refused(method, variables):
     image = picture(40, 10)
     context = restoring.summarise_picture(method, variables, image)

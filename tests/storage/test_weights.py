@@ -145,10 +145,11 @@ def test_the_released_weights_load():
                 assert {"rgb-full/psnr", "rgb-ssim256/ssim", "y-full/psnr"} <= set(scores)
 
 
+@pytest.mark.parametrize("name", released())
 @pytest.mark.parametrize("real_set", ["o-haze_800", "i-haze_800", "nh-haze_800", "nh-haze2_800"])
-def test_the_released_weights_are_better_than_both_baselines_on_real_haze(real_set):
-    scores = find_weights("dehazeflow").card["scores"][real_set]
+def test_the_released_weights_are_better_than_both_baselines_on_real_haze(name, real_set):
+    scores = find_weights(name).card["scores"][real_set]
     for baseline in ("hazy", "dark-channel"):
-        assert scores["dehazeflow"]["rgb-full/psnr"] > scores[baseline]["rgb-full/psnr"]
-        assert scores["dehazeflow"]["rgb-full/ssim"] > scores[baseline]["rgb-full/ssim"]
-        assert scores["dehazeflow"]["rgb-full/ciede2000"] < scores[baseline]["rgb-full/ciede2000"]
+        assert scores[name]["rgb-full/psnr"] > scores[baseline]["rgb-full/psnr"]
+        assert scores[name]["rgb-full/ssim"] > scores[baseline]["rgb-full/ssim"]
+        assert scores[name]["rgb-full/ciede2000"] < scores[baseline]["rgb-full/ciede2000"]

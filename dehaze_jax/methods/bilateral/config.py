@@ -11,6 +11,21 @@ from dehaze_jax.errors import check_fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class BilateralObjectiveConfig:
+    """What the networks are trained on: the mean absolute error, and more.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    ssim_weight: float = 0.2
+    """Weight of (1 - SSIM) beside the mean absolute error; 0 as published."""
+
+    def __post_init__(self):
+        check_fields(self, {"ssim_weight": (self.ssim_weight >= 0, "must not be negative")})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BilateralConfig:
     """Networks and loss of multi-guided bilateral learning.
 
@@ -45,13 +60,12 @@ class BilateralConfig:
     """A name in `networks.BACKBONES`, or a module of yours as "module:Name"; `slim` only."""
     width: int = 32
     """Channels of the backbone, or of the first level of the released U-Nets."""
-    ssim_weight: float = 0.2
-    """Weight of (1 - SSIM) beside the mean absolute error; 0 as published."""
+    objective: BilateralObjectiveConfig = BilateralObjectiveConfig()
+    """What the networks are trained on."""
 
     def __post_init__(self):
         positive = ("proxy_size", "feature_size", "grid_size", "grid_depth", "width")
         rules = {field: (getattr(self, field) >= 1, "must be at least 1") for field in positive}
-        rules["ssim_weight"] = (self.ssim_weight >= 0, "must not be negative")
         if self.size == "released":
             # The U-Nets halve four times; of no pixels, running statistics are not a number.
             least = {field: getattr(self, field) >= 16 for field in ("proxy_size", "feature_size")}
@@ -89,6 +103,6 @@ RELEASED = BilateralConfig(
     proxy_size=256,
     grid_depth=16,
     width=64,
-    ssim_weight=0.0,
+    objective=BilateralObjectiveConfig(ssim_weight=0.0),
 )
 """The published network."""

@@ -72,17 +72,17 @@ class CurveGuides(nn.Module):
         """Maps red, green and blue planes of any one shape to three planes, mostly in [0, 1]."""
 
         def mixture_init(_, shape):
-            return jnp.eye(*shape)
+            return jnp.eye(*shape, dtype=jnp.float32)
 
         def slope_init(_, shape):
-            return jnp.zeros(shape).at[:, 0].set(1)
+            return jnp.zeros(shape, jnp.float32).at[:, 0].set(1)
 
         red, green, blue = planes
         low = jnp.minimum(jnp.minimum(red, green), blue)
         high = jnp.maximum(jnp.maximum(red, green), blue)
         seen = (red, green, blue, low, high)
         mixture = self.param("mixture", mixture_init, (GUIDES, len(seen)))
-        offset = self.param("offset", nn.initializers.zeros, (GUIDES,))
+        offset = self.param("offset", nn.initializers.zeros, (GUIDES,), jnp.float32)
         slopes = self.param("slopes", slope_init, (GUIDES, _KNOTS))
 
         def curve(guide: int) -> Array:

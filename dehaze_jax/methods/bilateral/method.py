@@ -43,9 +43,9 @@ def loss(
     clear = batch["clear"]
     parts = {"l1": jnp.mean(jnp.abs(restored - clear))}
     total = parts["l1"]
-    if config.ssim_weight:
+    if config.objective.ssim_weight:
         parts["ssim"] = jnp.mean(ssim(restored, clear))
-        total = total + config.ssim_weight * (1 - parts["ssim"])
+        total = total + config.objective.ssim_weight * (1 - parts["ssim"])
     return total, ({"loss": total, **parts}, statistics)
 
 
@@ -160,7 +160,7 @@ def build(config: BilateralConfig, optimiser: OptimiserConfig, total_steps: int)
 
     def init(key: Key, batch: Batch) -> Params:
         del batch  # networks take pictures of every size
-        return network.init(key, jnp.zeros((1, 16, 16, 3)))
+        return network.init(key, jnp.zeros((1, 16, 16, 3), jnp.float32))
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Scalars]:
         del key

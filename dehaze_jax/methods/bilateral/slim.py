@@ -155,6 +155,6 @@ class CellNetwork(nn.Module):
         if config.coefficients == "positive":
             grid = nn.sigmoid(grid)
         else:
-            grid = grid + jnp.eye(3, 4).reshape(1, 1, 1, 1, 12)
+            grid = grid + jnp.eye(3, 4, dtype=grid.dtype).reshape(1, 1, 1, 1, 12)
         shares = nn.softmax(nn.Dense(GUIDES, kernel_init=zeros, name="shares")(x))
         return Context(grid, shares)

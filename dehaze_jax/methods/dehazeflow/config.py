@@ -7,6 +7,8 @@ Every other default is a choice of this implementation.
 import dataclasses
 from typing import Literal
 
+from dehaze_jax.errors import check_fields
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
@@ -37,6 +39,9 @@ class ObjectiveConfig:
     """Weight of the smoothness penalty on the Haze-LUT."""
     lut_monotonicity: float = 1e-2
     """Weight of the monotonicity penalty on the Haze-LUT."""
+
+    def __post_init__(self):
+        check_fields(self, {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,3 +78,6 @@ class DehazeFlowConfig:
     looked-up proxy; or P(x) alone, for studies."""
     objective: ObjectiveConfig = ObjectiveConfig()
     """What the field is trained on."""
+
+    def __post_init__(self):
+        check_fields(self, {})
