@@ -58,8 +58,9 @@ class DemoConfig:
     """Width of the picture that is restored at the end; its height is 9/16 of that."""
 
     def __post_init__(self):
-        if self.width < 2:
-            raise InputError("width", f"must be at least 2, not {self.width}")
+        for field in ("width", "steps"):
+            if getattr(self, field) < 2:
+                raise InputError(field, f"must be at least 2, not {getattr(self, field)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,8 @@ def run_demo(config: DemoConfig, *, console: rich.console.Console) -> DemoResult
             progress=bar,
         )
 
-    with _stage(console, f"5. restore a hazy picture, {config.width} pixels wide"):
+    title = f"5. restore a picture {config.width} pixels wide with the weights that ship"
+    with _stage(console, title):
         pictures = _restore_large(folder, config, console)
     page = folder / "report" / "index.html"
     return DemoResult(report=report, page=page, pictures=pictures)

@@ -33,6 +33,7 @@ def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_a_picture_without_pixels_is_refused_at_once():
-    with pytest.raises(InputError, match="width: must be at least 2, not 1"):
-        DemoConfig(width=1)
+@pytest.mark.parametrize("field", ["width", "steps"])
+def test_too_little_is_refused_at_once(field):
+    with pytest.raises(InputError, match=f"{field}: must be at least 2, not 1"):
+        DemoConfig(**{field: 1})

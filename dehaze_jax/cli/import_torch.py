@@ -21,7 +21,8 @@ class ImportTorch:
     file: Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """The checkpoint."""
     output: Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")]
-    """The weights folder to write; restore, evaluate and train take it."""
+    """The weights folder to write, in place of one that is there, its parents too; restore,
+    evaluate and train take it."""
     method: str
     """Method that the checkpoint belongs to, such as bilateral."""
 

@@ -4,6 +4,8 @@ import dataclasses
 
 from dehaze_jax.errors import check_fields
 
+_LARGEST = 2**14  # a picture of this side takes 3 GB
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -29,7 +31,7 @@ class DataConfig:
     """Side in pixels of the square pictures of a batch."""
     crop_scale: tuple[float, float] = (0.5, 1.0)
     """Side of the square cut as a share of the shorter image side, drawn uniformly; the cut is then
-    resized to `crop_size` with antialiasing."""
+    resized to `crop_size`, down with antialiasing or up."""
     whole: bool = False
     """Take the whole picture instead of a cut, stretched to the square."""
     flips: bool = True
@@ -43,7 +45,7 @@ class DataConfig:
         low, high = self.crop_scale
         rules = {
             "batch_size": (self.batch_size >= 1, "must be at least 1"),
-            "crop_size": (self.crop_size >= 1, "must be at least 1"),
+            "crop_size": (1 <= self.crop_size <= _LARGEST, f"must lie in [1, {_LARGEST}]"),
             "crop_scale": (0 < low <= high <= 1, "must be two numbers, 0 < low <= high <= 1"),
             "workers": (self.workers >= 0, "must not be negative"),
             "weights": (

@@ -9,6 +9,7 @@ from dehaze_jax.errors import InputError
     [
         {"batch_size": 0},
         {"crop_size": 0},
+        {"crop_size": 2**14 + 1},
         {"crop_scale": (0.0, 1.0)},
         {"crop_scale": (0.9, 0.5)},
         {"crop_scale": (0.5, 1.5)},
