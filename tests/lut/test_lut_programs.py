@@ -80,7 +80,7 @@ def scratch(function, *arguments):
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-@pytest.mark.parametrize(("pull", "images"), [(pull_table, 2.2), (pull_image, 3)])
+@pytest.mark.parametrize(("pull", "images"), [(pull_table, 2.2), (pull_image, 3.5)])
 def test_memory_of_a_gradient(interpolation, pull, images):
     gradient = partial(pull, interpolation=interpolation)
     assert scratch(gradient, TABLE, IMAGE, IMAGE) < images
