@@ -1,6 +1,5 @@
 """Solves against SciPy, torchdiffeq and a hand-written loop."""
 
-import importlib.util
 import json
 import pathlib
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scripts import load_script
 
 from dehaze_jax import flow
 
@@ -131,13 +131,7 @@ def test_a_problem_on_its_own_interval_backwards(theirs):
 
 def torchdiffeq_solves():
     """The script that wrote the golden values."""
-    path = FOLDER.parent / "twins" / "torchdiffeq_solves.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("twins/torchdiffeq_solves.py")
 
 
 @pytest.mark.usefixtures("x64")

@@ -1,12 +1,12 @@
 """Grids whose cells lie in the corners against PyTorch's `grid_sample`, with all gradients."""
 
-import importlib.util
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scripts import load_script
 
 from dehaze_jax import image as im
 
@@ -15,13 +15,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 def twin():
     """The script that wrote the golden arrays."""
-    path = FOLDER.parent / "twins" / "bilateral_slice.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("twins/bilateral_slice.py")
 
 
 CASES, INPUTS = twin().CASES, twin().INPUTS

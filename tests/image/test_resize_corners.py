@@ -1,13 +1,13 @@
 """Resizing from corner to corner against PyTorch's `interpolate`, whole and in strips."""
 
 import functools
-import importlib.util
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scripts import load_script
 
 from dehaze_jax import image as im
 
@@ -16,13 +16,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 def twin():
     """The script that wrote the golden arrays."""
-    path = FOLDER.parent / "twins" / "resize_corners.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("twins/resize_corners.py")
 
 
 CASES, KERNELS = twin().CASES, twin().KERNELS

@@ -1,12 +1,12 @@
 """Trilinear look-up and its gradients against PyTorch's `grid_sample`."""
 
-import importlib.util
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scripts import load_script
 
 from dehaze_jax import lut
 
@@ -15,13 +15,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 def twin():
     """The script that wrote the golden arrays."""
-    path = FOLDER.parent / "twins" / "lut_grid_sample.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("twins/lut_grid_sample.py")
 
 
 SIZES = twin().SIZES

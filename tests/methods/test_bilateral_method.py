@@ -1,10 +1,7 @@
 """The protocol: strips, devices and any size equal the network on the whole picture; training."""
 
 import dataclasses
-import importlib.util
-import pathlib
 import re
-import types
 from functools import partial
 
 import jax
@@ -16,6 +13,7 @@ from jax import export
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 from scipy.ndimage import map_coordinates
+from scripts import load_script
 from skimage.metrics import structural_similarity
 
 from dehaze_jax import data, restoring, storage, training
@@ -281,8 +279,9 @@ def test_variables_stay_in_single_precision(name):
 
 
 def test_a_run_with_running_statistics_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    for name in ("train_batches", "open_prepared", "fingerprint"):
-        monkeypatch.setattr(data, name, getattr(toy_data(), name))
+    toy = load_script("training/toy_method.py")
+    monkeypatch.setattr(data, "train_batches", toy.batches)
+    monkeypatch.setattr(data, "fingerprint", toy.fingerprint)
     # Weights of a run with another objective are taken.
     method = dataclasses.replace(
         CONFIGS["slim, convolutions"], width=2, backbone="residual", grid_depth=2
@@ -308,17 +307,3 @@ def test_a_run_with_running_statistics_goes_on_where_it_stopped(tmp_path, monkey
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
-
-
-def toy_data():
-    path = pathlib.Path(__file__).parents[1] / "training" / "toy_method.py"
-    spec = importlib.util.spec_from_file_location("toy_data", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return types.SimpleNamespace(
-        train_batches=module.batches,
-        open_prepared=module.open_prepared,
-        fingerprint=module.fingerprint,
-    )

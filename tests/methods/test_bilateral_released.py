@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib.util
 import pathlib
 
 import jax
@@ -19,6 +18,7 @@ from released_weights import (
     shapes,
     state_dict,
 )
+from scripts import load_script
 
 from dehaze_jax.methods.bilateral.config import RELEASED
 from dehaze_jax.methods.bilateral.published import import_published, places
@@ -31,13 +31,7 @@ QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long 
 
 def twin():
     """The script that wrote the golden arrays."""
-    path = FOLDER.parent / "twins" / "bilateral_released.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("twins/bilateral_released.py")
 
 
 def sized(dimensions):
