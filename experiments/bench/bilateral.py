@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import sys
 import tempfile
 from typing import Any
 
@@ -25,7 +26,9 @@ from measuring import machine, photograph, report, run_alone, time_alone
 
 HEIGHT, WIDTH = 2160, 3840
 REPEATS = {"slim": 7, "released": 3, "torch": 3}
-TESTS = pathlib.Path(__file__).parents[2] / "tests"
+# The twin and its weights are scripts of the tests.
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests"))
+load_script = importlib.import_module("scripts").load_script
 SIZES = ((720, 1280), (1080, 1920), (1440, 2560), (2160, 3840), (3072, 5504), (4320, 7680))
 
 
@@ -86,17 +89,6 @@ def random_tensors() -> dict[str, np.ndarray]:
     tensors["fusion.2.bias"][:] = 0.5
     tensors["x_r_fusion.2.weight"] *= 0.1
     return tensors
-
-
-def load_script(name: str) -> Any:
-    """A module of the tests."""
-    path = TESTS / name
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 WAYS = {"slim": slim, "released": released, "torch": torch}
