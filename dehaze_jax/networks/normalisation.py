@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _MOMENTUM = 0.1
-_EPSILON = 1e-5
 
 
 class BatchNorm(nn.Module):
@@ -15,8 +14,13 @@ class BatchNorm(nn.Module):
     flax's own module keeps a running mean of the biased variance; PyTorch's is of the unbiased one,
     while both normalise with the biased. Means are over the whole batch on all devices.
 
+    Attributes:
+        epsilon: added to the variance.
+
     Reference: Ioffe and Szegedy, Batch normalization (ICML 2015).
     """
+
+    epsilon: float = 1e-5
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h w c"]:
@@ -38,5 +42,5 @@ class BatchNorm(nn.Module):
                 running_var.value = keep * running_var.value + _MOMENTUM * unbiased
         else:
             mean, var = running_mean.value, running_var.value
-        factor = scale * jax.lax.rsqrt(var + _EPSILON)
+        factor = scale * jax.lax.rsqrt(var + self.epsilon)
         return x * factor[None, None, None] + (bias - mean * factor)[None, None, None]

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from dehaze_jax.arrays import Params
+from dehaze_jax.networks.convolutions import TorchConv
 from dehaze_jax.networks.normalisation import BatchNorm
-from dehaze_jax.networks.published_unet import TorchConv
 
 Planes: TypeAlias = tuple[Array, Array, Array]
 

@@ -21,7 +21,8 @@ from dehaze_jax.image.runs import Places
 from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.bilateral.guides import Guides, Planes, blank
 from dehaze_jax.methods.protocol import Rows
-from dehaze_jax.networks.published_unet import PublishedUNet, TorchConv
+from dehaze_jax.networks.convolutions import TorchConv
+from dehaze_jax.networks.published_unet import PublishedUNet
 
 Images: TypeAlias = tuple[Image, Image, Image]
 
