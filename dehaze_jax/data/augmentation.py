@@ -26,15 +26,15 @@ class Cut:
         """Cuts every map at the same place.
 
         Args:
-            maps: arrays `[h, w, c]` of one size, uint8, uint16 or float; `[n]` vectors pass as they
-                are.
+            maps: one or more arrays `[h, w, c]` of one size, uint8, uint16 or float; `[n]` vectors
+                pass as they are.
             rng: source of every choice.
 
         Returns:
             float32 arrays `[crop_size, crop_size, c]`, integers scaled to [0, 1].
         """
         config = self.config
-        height, width = maps["hazy"].shape[:2]
+        height, width = next(values.shape[:2] for values in maps.values() if values.ndim == 3)
         shorter = min(height, width)
         if config.whole:
             place = slice(None), slice(None)

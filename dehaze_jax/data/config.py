@@ -9,7 +9,7 @@ _LARGEST = 2**14  # a picture of this side takes 3 GB
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Prepared datasets and the batches made of them.
+    """Prepared datasets or folders of pictures, and the batches made of them.
 
     Raises:
         InputError: a value out of range; names the field.
@@ -19,8 +19,13 @@ class DataConfig:
     """Prepared directories to train on."""
     weights: tuple[float, ...] = ()
     """Share of each training directory; empty means equal shares."""
+    clear: tuple[str, ...] = ()
+    """Where the clear pictures come from when hazy and clear ones are unpaired: folders of pictures
+    or prepared directories. Then `train` says where the hazy ones come from, in the same way."""
+    clear_weights: tuple[float, ...] = ()
+    """Share of each entry of `clear`; empty means equal shares."""
     train_split: str = "train"
-    """Split of every training directory."""
+    """Split of every prepared directory of `train` and `clear`."""
     validation: tuple[str, ...] = ()
     """Prepared directories scored during training."""
     validation_split: str = "validation"
@@ -48,9 +53,11 @@ class DataConfig:
             "crop_size": (1 <= self.crop_size <= _LARGEST, f"must lie in [1, {_LARGEST}]"),
             "crop_scale": (0 < low <= high <= 1, "must be two numbers, 0 < low <= high <= 1"),
             "workers": (self.workers >= 0, "must not be negative"),
-            "weights": (
-                len(self.weights) in (0, len(self.train)) and all(w > 0 for w in self.weights),
-                "must be empty, or one positive number for each folder of train",
-            ),
         }
+        for field, folders in (("weights", "train"), ("clear_weights", "clear")):
+            weights = getattr(self, field)
+            rules[field] = (
+                len(weights) in (0, len(getattr(self, folders))) and all(w > 0 for w in weights),
+                f"must be empty, or one positive number for each folder of {folders}",
+            )
         check_fields(self, rules)

@@ -1,14 +1,13 @@
-"""Prepared datasets to training batches, with grain.
+"""Prepared datasets and folders of pictures to training batches, with grain.
 
 Every example of every batch is a function of (config, seed, position), so a run resumes from its
 step number alone and neither threads nor processes change what is read. Loader processes run only
 NumPy code of ours.
 """
 
-import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grain
 import numpy as np
@@ -16,10 +15,10 @@ from absl import flags
 
 from dehaze_jax.data.augmentation import Cut
 from dehaze_jax.data.config import DataConfig
-from dehaze_jax.data.prepared import Prepared, open_prepared
-from dehaze_jax.errors import InputError
+from dehaze_jax.data.prepared import open_prepared
+from dehaze_jax.data.sources import Source, open_training
 
-_OPTIONAL = ("transmission", "airlight")
+_WINDOW = 64  # places within which those of unpaired clear pictures are shuffled
 
 
 def train_batches(
@@ -33,7 +32,8 @@ def train_batches(
     """Batches without end, from batch `start_step` on.
 
     Each directory is shuffled anew in every pass; directories alternate by their weights. Batch i
-    is the same whatever `start_step` and `config.workers` are.
+    is the same whatever `start_step` and `config.workers` are. Unpaired hazy and clear pictures
+    (`config.clear`) are drawn and cut independently: neither depends on what the others are.
 
     Args:
         config: what to read.
@@ -43,28 +43,18 @@ def train_batches(
         process_count: parts of a batch; the parts in order are the batch of one process.
 
     Returns:
-        Iterator of dictionaries: `hazy` and `clear` `[b, s, s, 3]` float32 in [0, 1], and where
-        every directory has them `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`.
+        Iterator of dictionaries: `hazy` and `clear` `[b, s, s, 3]` float32 in [0, 1], and of pairs,
+        where every directory has them, `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`.
 
     Raises:
-        InputError: no directory given, or one that cannot be opened.
+        InputError: no directory given, or one that cannot be used (see `open_training`); from the
+            iterator: a file or record is damaged.
         ValueError: `batch_size` is no multiple of `process_count`.
     """
     if config.batch_size % process_count:
         raise ValueError(f"batch_size {config.batch_size} is no multiple of {process_count}")
-    sources = _open_all(config.train, config.train_split, "train")
-    extras = tuple(key for key in _OPTIONAL if all(key in source.keys for source in sources))
-    streams = [
-        grain.MapDataset.source(_Maps(source, extras)).shuffle(seed=_mix(seed, number)).repeat()
-        for number, source in enumerate(sources)
-    ]
-    mixture = (
-        streams[0]
-        if len(streams) == 1
-        else grain.MapDataset.mix(streams, config.weights or [1.0] * len(streams))
-    )
     batches = (
-        mixture.random_map(Cut(config), seed=_mix(seed, len(sources)))
+        _examples(config, seed)
         .batch(config.batch_size // process_count, drop_remainder=True)
         .slice(slice(start_step * process_count + process_index, None, process_count))
     )
@@ -87,38 +77,56 @@ def fingerprint(config: DataConfig) -> str:
     """SHA-256 over the contents that a config reads; paths do not matter.
 
     Raises:
-        InputError: a directory cannot be opened.
+        InputError: no directory to train on, or one that cannot be used.
     """
+    validation = [open_prepared(folder, config.validation_split) for folder in config.validation]
     total = hashlib.sha256()
-    for folders, split in (
-        (config.train, config.train_split),
-        (config.validation, config.validation_split),
-    ):
-        for folder in folders:
-            total.update(open_prepared(folder, split).fingerprint.encode())
+    for sources in (*open_training(config), validation):
+        for source in sources:
+            total.update(source.fingerprint.encode())
         total.update(b"|")
     return total.hexdigest()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Maps:
-    """The arrays of a prepared split that training uses, one dictionary an example."""
+def _examples(config: DataConfig, seed: int) -> grain.MapDataset:
+    """Dictionaries of equally large arrays without end."""
+    opened = open_training(config)
+    cut = Cut(config)
+    if len(opened) == 1:
+        return _stream(opened[0], config.weights, cut, seed)
+    hazy, clear = (
+        _stream(sources, weights, cut, _mix(seed, side))
+        for side, (sources, weights) in enumerate(
+            zip(opened, (config.weights, config.clear_weights), strict=True)
+        )
+    )
+    if len(config.clear) > 1:
+        # Folders take turns in a fixed rhythm, by which those of the two sides would keep together.
+        # grain adds the number of the window to the seed and needs the sum below 2^32.
+        clear = grain.experimental.WindowShuffleMapDataset(
+            clear, window_size=_WINDOW, seed=_mix(seed, len(opened)) >> 1
+        )
+    return grain.experimental.ZipMapDataset([hazy, clear]).map(_merge)
 
-    source: Prepared
-    extras: tuple[str, ...]
 
-    def __len__(self) -> int:
-        return len(self.source)
+def _stream(
+    sources: Sequence[Source], weights: Sequence[float], cut: Cut, seed: int
+) -> grain.MapDataset:
+    """Cuts of the examples of all sources: shuffled, repeated and mixed."""
+    streams = [
+        grain.MapDataset.source(source).shuffle(seed=_mix(seed, number)).repeat()
+        for number, source in enumerate(sources)
+    ]
+    mixture = (
+        streams[0]
+        if len(streams) == 1
+        else grain.MapDataset.mix(streams, weights or [1.0] * len(streams))
+    )
+    return mixture.random_map(cut, seed=_mix(seed, len(sources)))
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        example = self.source.read(index, extras=self.extras)
-        return {"hazy": example.hazy, "clear": example.clear, **example.extras}
 
-
-def _open_all(folders: tuple[str, ...], split: str, field: str) -> list[Prepared]:
-    if not folders:
-        raise InputError(f"DataConfig.{field}", "names no prepared directory")
-    return [open_prepared(folder, split) for folder in folders]
+def _merge(parts: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _mix(seed: int, stream: int) -> int:

@@ -30,6 +30,16 @@ _EXTRAS = {
 }
 
 
+def _decode(data: bytes | None) -> np.ndarray:
+    pixels = decode_picture(data or b"")
+    if pixels is None:
+        raise ValueError("not a picture")
+    return pixels
+
+
+_FEATURES = {"id": bytes.decode, "hazy": _decode, "clear": _decode, **_EXTRAS}
+
+
 class Prepared:
     """One split of a prepared dataset as a sequence of examples; random access, safe in threads.
 
@@ -61,6 +71,23 @@ class Prepared:
         Raises:
             InputError: the record is damaged.
         """
+        found = self._read(index, ("id", "hazy", "clear", *extras))
+        name, hazy, clear = (found.pop(key) for key in ("id", "hazy", "clear"))
+        return Example(id=name, hazy=hazy, clear=clear, extras=found)
+
+    def maps(self, index: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """Pictures and extras of one example by name; those not asked for cost no decoding.
+
+        Args:
+            index: number of the example.
+            keys: any of `hazy`, `clear` and the extras; extras that it lacks are left out.
+
+        Raises:
+            InputError: the record is damaged.
+        """
+        return self._read(index, keys)
+
+    def _read(self, index: int, keys: Sequence[str]) -> dict[str, Any]:
         number = range(len(self))[index]
         damaged = InputError(
             f"{self.path} ({self.split}, example {number})",
@@ -68,16 +95,12 @@ class Prepared:
         )
         try:
             record = self._source[number]
-        except (RuntimeError, ValueError, TypeError) as error:
+            found = {key: _FEATURES[key](record[key]) for key in keys if key in record}
+        except (RuntimeError, ValueError, TypeError, zlib.error) as error:
             raise damaged from error
-        hazy, clear = (decode_picture(record[key] or b"") for key in ("hazy", "clear"))
-        if hazy is None or clear is None or hazy.shape != clear.shape:
+        if len({found[key].shape for key in ("hazy", "clear") if key in found}) > 1:
             raise damaged
-        try:
-            decoded = {key: _EXTRAS[key](record[key]) for key in extras if key in record}
-        except (ValueError, TypeError, zlib.error) as error:
-            raise damaged from error
-        return Example(id=record["id"].decode(), hazy=hazy, clear=clear, extras=decoded)
+        return found
 
     @property
     def fingerprint(self) -> str:

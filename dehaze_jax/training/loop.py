@@ -69,6 +69,8 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     console = console or rich.get_console()
     mesh = meshes.make_mesh(config.mesh)
     meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
+    method = methods.build(config.method, config.optimiser, total_steps=config.steps)
+    _check_data(method, config.data)
     fingerprint = data.fingerprint(config.data)
     examples = open_validation(config.data, config.validation_pictures)
     run = RunDirectory(config.workdir)
@@ -78,7 +80,6 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         StopRequest() as stop,
     ):
         # Shapes first; arrays are born in place.
-        method = methods.build(config.method, config.optimiser, total_steps=config.steps)
         everywhere = meshes.replicated(mesh)
         root = jax.device_put(jax.random.key(config.seed), everywhere)
         create = functools.partial(_create, method, config.data.crop_size)
@@ -197,6 +198,15 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 save_weights(run.weights, _local(state.ema), saved_config["method"], card)
             logs.say(_closing(run, step, finished, config))
     return TrainResult(state, step, finished, stop.signal, scores)
+
+
+def _check_data(method: Method, config: data.DataConfig) -> None:
+    if config.clear and not method.unpaired:
+        reason = f"{method.name} learns from pairs, which train names"
+        raise InputError("DataConfig.clear", f"must be empty: {reason}")
+    if method.unpaired and not config.clear:
+        reason = f"{method.name} learns from unpaired pictures; say where the clear ones come from"
+        raise InputError("DataConfig.clear", f"is empty: {reason}")
 
 
 def _create(method: Method, crop_size: int, root: Key) -> TrainState:

@@ -49,6 +49,16 @@ def test_options_change_the_config(config, trained):
     assert used.init_from == "x"
 
 
+def test_folders_of_unpaired_pictures_are_options(config, trained):
+    folders = ["--data.train", "fog", "--data.clear", "sun", "more sun"]
+    shares = ["--data.clear-weights", "1", "0.5"]
+    assert cli.main(["train", str(config), *folders, *shares]) == 0
+    (used,) = trained
+    assert used.data.train == ("fog",)
+    assert used.data.clear == ("sun", "more sun")
+    assert used.data.clear_weights == (1.0, 0.5)
+
+
 def test_without_options_the_config_is_as_it_is(config, trained):
     assert cli.main(["train", str(config)]) == 0
     assert trained == [TrainConfig(steps=100, workdir="from config")]

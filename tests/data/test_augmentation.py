@@ -25,6 +25,14 @@ def test_all_maps_are_cut_at_the_same_place():
         np.testing.assert_allclose(cut["transmission"], cut["hazy"][..., :1] / 100, atol=1e-5)
 
 
+def test_any_map_may_stand_alone_and_vectors_have_no_size():
+    places = _coordinates(40, 60)
+    for seed in range(5):
+        expected = _cut({"hazy": places}, seed, crop_size=16)["hazy"]
+        cut = _cut({"airlight": np.ones(3), "clear": places}, seed, crop_size=16)
+        np.testing.assert_array_equal(cut["clear"], expected)
+
+
 def test_an_unscaled_cut_is_a_piece_of_the_picture():
     places = _coordinates(20, 30)
     for seed in range(10):

@@ -14,11 +14,22 @@ from dehaze_jax.errors import InputError
         {"crop_scale": (0.9, 0.5)},
         {"crop_scale": (0.5, 1.5)},
         {"workers": -1},
-        {"train": ("a", "b"), "weights": (1.0,)},
-        {"train": ("a",), "weights": (0.0,)},
+        {"weights": (1.0,), "train": ("a", "b")},
+        {"weights": (0.0,), "train": ("a",)},
+        {"clear_weights": (1.0,), "train": ("a",)},
+        {"clear_weights": (1.0,), "train": ("a",), "clear": ("b", "c")},
+        {"clear_weights": (1.0, -1.0), "train": ("a",), "clear": ("b", "c")},
+        {"weights": (1.0, 1.0), "train": ("a",), "clear": ("b", "c")},
     ],
 )
 def test_values_out_of_range_are_refused_by_name(wrong):
-    field = "weights" if "weights" in wrong else next(iter(wrong))
+    field = next(iter(wrong))
     with pytest.raises(InputError, match=rf"DataConfig\.{field}"):
         DataConfig(**wrong)
+
+
+def test_the_shares_of_the_two_sides_are_told_apart():
+    with pytest.raises(InputError, match="one positive number for each folder of clear"):
+        DataConfig(train=("a",), weights=(1.0,), clear=("b", "c"), clear_weights=(1.0,))
+    config = DataConfig(train=("a",), weights=(1.0,), clear=("b", "c"), clear_weights=(1.0, 2.0))
+    assert config.clear_weights == (1.0, 2.0)

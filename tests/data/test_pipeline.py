@@ -164,9 +164,13 @@ def test_fingerprint_follows_content_and_role(tmp_path, pairs, landscapes):
 
 
 def test_bad_requests_are_refused(tmp_path, pairs):
-    with pytest.raises(InputError, match=r"DataConfig\.train: names no prepared directory"):
-        train_batches(DataConfig(), seed=0)
+    for call in (fingerprint, lambda config: train_batches(config, seed=0)):
+        with pytest.raises(InputError, match=r"DataConfig\.train: names no prepared directory"):
+            call(DataConfig())
     with pytest.raises(InputError, match="nowhere: does not exist"):
         train_batches(DataConfig(train=(str(tmp_path / "nowhere"),)), seed=0)
+    # Pairs come from prepared directories only.
+    with pytest.raises(InputError, match="hazy: is not a prepared dataset"):
+        train_batches(DataConfig(train=(str(tmp_path / "pairs" / "hazy"),)), seed=0)
     with pytest.raises(ValueError, match="batch_size 8 is no multiple of 3"):
         train_batches(DataConfig(train=(pairs,)), seed=0, process_count=3)

@@ -44,6 +44,36 @@ def test_only_the_extras_asked_for_are_decoded(tmp_path):
     assert set(examples[0].extras) == {"transmission", "depth", "airlight", "beta"}
 
 
+def test_only_the_maps_asked_for_are_decoded(tmp_path, monkeypatch):
+    from dehaze_jax.data import prepared as module
+
+    path = prepare("rendered_haze/landscapes", tmp_path / "l", size=(24, 32), scenes=1, hazes=1)
+    examples = open_prepared(path, "train")
+    whole = examples[0]
+    decoded = []
+    decode = module.decode_picture
+    monkeypatch.setattr(module, "decode_picture", lambda data: decoded.append(data) or decode(data))
+    for keys, pictures in (
+        (("hazy",), 1),
+        (("clear",), 1),
+        (("clear", "hazy"), 2),
+        (("clear", "airlight", "transmission"), 1),
+        (("depth",), 0),
+        ((), 0),
+    ):
+        decoded.clear()
+        maps = examples.maps(0, keys)
+        assert tuple(maps) == keys
+        assert len(decoded) == pictures
+        for key, value in maps.items():
+            expected = whole.extras[key] if key in whole.extras else getattr(whole, key)
+            np.testing.assert_array_equal(value, expected)
+
+
+def test_maps_that_an_example_lacks_are_left_out(prepared):
+    assert set(open_prepared(prepared, "train").maps(-1, ("hazy", "airlight"))) == {"hazy"}
+
+
 def test_fingerprint_depends_on_content_and_split(tmp_path, prepared, pairs_folder, picture):
     again = prepare("paired_folder", tmp_path / "again", source=tmp_path / "pairs")
     fingerprint = open_prepared(prepared, "train").fingerprint

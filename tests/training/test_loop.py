@@ -16,6 +16,7 @@ import rich.console
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2
 
+from dehaze_jax import image
 from dehaze_jax.data import DataConfig
 from dehaze_jax.errors import InputError
 from dehaze_jax.methods.config import OptimiserConfig
@@ -203,6 +204,51 @@ def test_other_data_is_refused_on_resume(toy, tmp_path, monkeypatch):
     monkeypatch.setattr("dehaze_jax.data.fingerprint", lambda _: "other")
     with pytest.raises(InputError, match="the data is not what the run began with"):
         train(make_config(tmp_path), console=QUIET)
+
+
+@pytest.fixture
+def unpaired(monkeypatch):
+    """The toy method as one that learns from unpaired pictures; their pipeline is the real one."""
+    import toy_method
+
+    def build(config, optimiser, *, total_steps):
+        method = toy_method.build(config, optimiser, total_steps=total_steps)
+        return dataclasses.replace(method, unpaired=True)
+
+    monkeypatch.setattr("dehaze_jax.methods.build", build)
+
+
+def test_a_method_of_pairs_is_not_given_unpaired_pictures(toy, tmp_path):
+    config = DataConfig(train=("t",), clear=("c",), batch_size=4, crop_size=8)
+    with pytest.raises(InputError, match=r"DataConfig\.clear: must be empty: toy learns from pai"):
+        train(make_config(tmp_path / "run", data=config), console=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unpaired_method_is_not_given_pairs(unpaired, tmp_path):
+    expected = r"DataConfig\.clear: is empty: toy .* say where the clear ones come from"
+    with pytest.raises(InputError, match=expected):
+        train(make_config(tmp_path / "run"), console=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_unpaired_training_stopped_and_gone_on_with_ends_with_the_same_bits(unpaired, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, count in (("hazy", 9), ("clear", 13)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            pixels = rng.integers(0, 256, (10, 12, 3), np.uint8)
+            image.write(tmp_path / name / f"{number}.png", pixels)
+    folders = {"train": (str(tmp_path / "hazy"),), "clear": (str(tmp_path / "clear"),)}
+    changes = {"data": DataConfig(**folders, batch_size=4, crop_size=8)}
+    straight = train(make_config(tmp_path / "a", **changes), console=QUIET)
+    for stop_after in (5, None):
+        parts = train(make_config(tmp_path / "b", stop_after=stop_after, **changes), console=QUIET)
+    assert_same_bits(straight.state, parts.state)
+    assert metrics(tmp_path / "a") == metrics(tmp_path / "b")
+    (tmp_path / "clear" / "12.png").unlink()
+    with pytest.raises(InputError, match="the data is not what the run began with"):
+        train(make_config(tmp_path / "b", **changes), console=QUIET)
 
 
 def test_periods_steps_and_devices_may_change_on_resume(toy, tmp_path):
