@@ -15,7 +15,7 @@ def estimate_airlight(
     *,
     patch: int = 15,
     share: float = 0.001,
-    pick: Literal["mean", "brightest"] = "mean",
+    pick: Literal["mean", "brightest", "largest"] = "mean",
 ) -> Float[Array, "*batch channels"]:
     """Colour of the pixels that are brightest in the dark channel.
 
@@ -24,7 +24,7 @@ def estimate_airlight(
         patch: side of the dark channel's window, odd.
         share: share of the pixels that count, at least one.
         pick: "mean" of these pixels, steadier against white objects and clipped highlights, or
-            the "brightest" of them, as He et al. do.
+            the "brightest" of them, as He et al. do, or the "largest" value of each channel.
 
     Reference:
         He, Sun, Tang, "Single image haze removal using dark channel prior", TPAMI 2011, 4.4.
@@ -37,5 +37,7 @@ def estimate_airlight(
     candidates = jnp.take_along_axis(colours, brightest[..., None], axis=-2)
     if pick == "mean":
         return candidates.mean(axis=-2)
+    if pick == "largest":
+        return candidates.max(axis=-2)
     first = candidates.sum(axis=-1).argmax(axis=-1)
     return jnp.take_along_axis(candidates, first[..., None, None], axis=-2)[..., 0, :]

@@ -11,10 +11,12 @@ from .files import read_size as read_size
 from .files import write as write
 from .filters import box_filter as box_filter
 from .filters import guided_filter as guided_filter
+from .filters import guided_models as guided_models
 from .picture import Picture as Picture
 from .picture import as_picture as as_picture
 from .ranges import from_float as from_float
 from .ranges import to_float as to_float
 from .resampling import box_reduce as box_reduce
+from .resampling import enlarge_rows as enlarge_rows
 from .resampling import resize_corners as resize_corners
 from .resampling import resize_corners_rows as resize_corners_rows

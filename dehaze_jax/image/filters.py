@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Plane
 
+_ORIGIN = 0.5
+
 
 def box_filter(
     image: Float[Array, "..."], *, radius: int, axes: tuple[int, int] = (-3, -2)
@@ -62,6 +64,41 @@ def guided_filter(
     Reference:
         He, Sun, Tang: Guided Image Filtering. IEEE TPAMI 35 (6), 2013.
     """
+    channels, slopes, offset = _local_models(guide, source, radius, epsilon)
+    result = sum((s * c for s, c in zip(slopes, channels, strict=True)), offset)
+    return result.astype(source.dtype)
+
+
+def guided_models(
+    guide: Float[Array, "*batch h w c"], source: Plane, *, radius: int, epsilon: float
+) -> Float[Array, "*batch h w d"]:
+    """The linear models of a guide that `guided_filter` evaluates.
+
+    They are smooth, so they may be made on a small copy, brought up bilinearly and evaluated with
+    the guide at full size.
+
+    Args:
+        guide: image in [0, 1].
+        source: one value a pixel.
+        radius: see `guided_filter`.
+        epsilon: see `guided_filter`.
+
+    Returns:
+        For each pixel a slope for each channel of the guide, and the value at guide 0.
+
+    Raises:
+        ValueError: see `guided_filter`.
+
+    Reference:
+        He, Sun: Fast Guided Filter. arXiv 1505.00996, 2015.
+    """
+    _, slopes, offset = _local_models(guide, source, radius, epsilon)
+    models = [*slopes, offset - _ORIGIN * sum(slopes, jnp.zeros_like(offset))]
+    return jnp.stack(models, axis=-1).astype(source.dtype)
+
+
+def _local_models(guide, source: Plane, radius: int, epsilon: float):
+    """Channels of the guide around the origin, and slopes and offsets of the models of them."""
     if epsilon <= 0:
         raise ValueError(f"epsilon must be positive, not {epsilon}")
     if source.shape not in (guide.shape, guide.shape[:-1]):
@@ -69,7 +106,7 @@ def guided_filter(
     dtype = _sum_type(source)
     channels = [guide] if guide.ndim == source.ndim else list(jnp.moveaxis(guide, -1, 0))
     # Nothing depends on the origin of the guide; near 0 its products lose fewer digits.
-    channels = [channel.astype(dtype) - 0.5 for channel in channels]
+    channels = [channel.astype(dtype) - _ORIGIN for channel in channels]
     values = source.astype(dtype)
     size = len(channels)
 
@@ -85,8 +122,7 @@ def guided_filter(
     correlation = [mean(channels[i] * values) - means[i] * values_mean for i in range(size)]
     slopes = _solve(covariance, correlation)
     offset = values_mean - sum(slopes[i] * means[i] for i in range(size))
-    result = mean(offset) + sum(mean(slopes[i]) * channels[i] for i in range(size))
-    return result.astype(source.dtype)
+    return channels, [mean(slope) for slope in slopes], mean(offset)
 
 
 def _sum_type(values: Float[Array, "..."]) -> DTypeLike:

@@ -102,6 +102,40 @@ def resize_corners_rows(
     return image
 
 
+def enlarge_rows(
+    image: Float[Array, "*batch rows columns channels"],
+    start: Any,
+    count: int,
+    height: Any,
+    width: Any,
+    columns: int,
+) -> Float[Array, "*batch count padded channels"]:
+    """Some rows of a small image that is made larger bilinearly.
+
+    Pixels are areas: the centre of row y lies at (y + 0.5) / height of the picture, and beyond the
+    outermost centres their values hold, as in OpenCV and in PyTorch's `align_corners=False`.
+
+    Args:
+        image: images; any channels.
+        start: first row of the result; may be traced. Rows outside repeat the nearest.
+        count: number of rows.
+        height: rows of the whole result; may be traced.
+        width: its columns; may be traced.
+        columns: columns to return, at least `width`; those beyond it repeat the last.
+    """
+    row = jnp.clip(start + jnp.arange(count), 0, height - 1)
+    column = jnp.minimum(jnp.arange(columns), width - 1)
+    for axis, at, new_size in ((-3, row, height), (-2, column, width)):
+        size = image.shape[axis]
+        scale = size / jnp.asarray(new_size, jnp.float32)
+        place = jnp.clip((at.astype(jnp.float32) + 0.5) * scale - 0.5, 0, size - 1)
+        first = jnp.floor(place).astype(jnp.int32)
+        taps = jnp.stack([first, jnp.minimum(first + 1, size - 1)])
+        t = place - first.astype(jnp.float32)
+        image = _multiply(image, taps, jnp.stack([1 - t, t]), axis)
+    return image
+
+
 def _taps(at, size: int, new_size, kernel: Kernel):
     """Places and weights of the pixels that pixels `at` of a resized axis are made of."""
     # In float32 as PyTorch, so that places next to a pixel fall on the same side of it.

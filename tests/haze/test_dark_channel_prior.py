@@ -63,7 +63,7 @@ def test_tiny_and_flat_images(shape, value):
     np.testing.assert_allclose(haze.dark_channel_restore(flat), value, atol=1e-5)
 
 
-@pytest.mark.parametrize("pick", ["mean", "brightest"])
+@pytest.mark.parametrize("pick", ["mean", "brightest", "largest"])
 def test_airlight_of_rendered_haze(pick):
     clear, depth = haze.landscape(0, 120, 160)
     airlight = jnp.asarray([0.82, 0.85, 0.9])
@@ -83,6 +83,8 @@ def test_airlight_is_made_of_the_pixels_brightest_in_the_dark_channel():
     np.testing.assert_allclose(mean, [0.65, 0.7, 0.7], rtol=1e-6)
     brightest = haze.estimate_airlight(hazy, **options, pick="brightest")
     np.testing.assert_allclose(brightest, [0.6, 0.7, 0.8], rtol=1e-6)
+    largest = haze.estimate_airlight(hazy, **options, pick="largest")
+    np.testing.assert_allclose(largest, [0.7, 0.7, 0.8], rtol=1e-6)
 
 
 def test_transmission_of_known_haze():

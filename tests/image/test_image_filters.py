@@ -136,3 +136,19 @@ def test_refuses_what_makes_no_sense():
         di.guided_filter(plane, plane, radius=1, epsilon=0.0)
     with pytest.raises(ValueError, match="fit"):
         di.guided_filter(jnp.zeros((1, 4, 5, 3)), plane, radius=1, epsilon=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_guided_models_evaluate_to_the_filter(channels):
+    rng = np.random.default_rng(11)
+    guide = jnp.asarray(rng.uniform(size=(2, 14, 19, channels)), jnp.float32)
+    source = jnp.asarray(rng.uniform(size=(2, 14, 19)), jnp.float32)
+    models = di.guided_models(guide, source, radius=3, epsilon=1e-2)
+    ours = (models[..., :-1] * guide).sum(-1) + models[..., -1]
+    for number in range(2):
+        expected = guided_twin(np.asarray(guide[number]), np.asarray(source[number]), 3, 1e-2)
+        np.testing.assert_allclose(ours[number], expected, atol=2e-6)
+    # They are smooth: a mean over windows of models, none of which follows a single pixel.
+    flat = di.guided_models(guide, jnp.full_like(source, 0.25), radius=3, epsilon=1e-2)
+    np.testing.assert_allclose(flat[..., :-1], 0, atol=1e-5)
+    np.testing.assert_allclose(flat[..., -1], 0.25, atol=1e-5)
