@@ -12,3 +12,4 @@ from . import storage as storage
 from . import training as training
 from .errors import InputError as InputError
 from .restoring import load as load
+from .restoring import load_hazing as load_hazing

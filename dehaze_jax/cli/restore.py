@@ -30,6 +30,10 @@ class Restore:
     """Steps of the solver."""
     baked: bool = False
     """Solve on a small copy of each picture and imitate the result at full size, in one pass."""
+    maps: bool = False
+    """Also write what a model finds of the haze (nedr does): NAME_transmission.png, 16-bit grey,
+    white is 1; NAME_depth.png, white is the largest depth of the picture; NAME_maps.npz,
+    both as float32, with airlight and density."""
     compare: bool = False
     """Also write a picture that sets hazy and restored side by side: NAME_compare.jpg."""
     recursive: bool = False
@@ -51,14 +55,24 @@ def main(args: list[str]) -> int:
 
     if len(options.paths) < 2:
         raise InputError("restore", "needs an input and an output; see --help")
+    if options.maps and options.baked:
+        raise InputError("maps", "are not found on a small copy; leave out --maps or --baked")
     *inputs, output = options.paths
-    jobs = plan(inputs, output, recursive=options.recursive, compare=options.compare)
+    jobs = plan(
+        inputs,
+        output,
+        recursive=options.recursive,
+        compare=options.compare,
+        maps=options.maps,
+    )
     restorer = load(
         options.weights,
         solver=options.solver,
         steps=options.steps,
         baked="local" if options.baked else None,
     )
+    if options.maps and restorer.method.maps is None:
+        raise InputError(options.weights, f"{restorer.method.name} finds no maps; nedr does")
     how = ""
     if restorer.method.evaluations is not None:
         how = f", {restorer.method.evaluations(restorer.options)} evaluations"

@@ -1,6 +1,7 @@
 from .bilateral.config import RELEASED as RELEASED
 from .bilateral.config import BilateralConfig as BilateralConfig
 from .bilateral.config import BilateralObjectiveConfig as BilateralObjectiveConfig
+from .config import HazeOptions as HazeOptions
 from .config import MethodConfig as MethodConfig
 from .config import OptimiserConfig as OptimiserConfig
 from .config import RestoreOptions as RestoreOptions
@@ -8,7 +9,11 @@ from .dehazeflow.config import DehazeFlowConfig as DehazeFlowConfig
 from .dehazeflow.config import ObjectiveConfig as ObjectiveConfig
 from .dehazeflow.problem import FlowProblem as FlowProblem
 from .dehazeflow.problem import flow_problem as flow_problem
+from .nedr.config import PUBLISHED as PUBLISHED
+from .nedr.config import NedrConfig as NedrConfig
+from .nedr.config import NedrObjectiveConfig as NedrObjectiveConfig
 from .protocol import Batch as Batch
+from .protocol import Maps as Maps
 from .protocol import Method as Method
 from .protocol import Rows as Rows
 from .protocol import TrainState as TrainState

@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 from dehaze_jax.errors import check_fields
 from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
+from dehaze_jax.methods.nedr.config import NedrConfig
 
-MethodConfig: TypeAlias = DehazeFlowConfig | BilateralConfig
+MethodConfig: TypeAlias = DehazeFlowConfig | BilateralConfig | NedrConfig
 """Configuration of any method."""
 
 
@@ -60,3 +61,29 @@ class RestoreOptions:
     """A fixed-step solver of `flow.SOLVERS`."""
     num_steps: int = 4
     """Equal steps from t = 0 to t = 1."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HazeOptions:
+    """How a trained model puts haze onto clear pictures.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    density: float | None = None
+    """Scattering coefficient per unit of the model's depth; None takes the middle of the range that
+    it was trained on."""
+    airlight: tuple[float, float, float] | None = None
+    """Colour of the haze, R G B in [0, 1]; None lets the model choose."""
+
+    def __post_init__(self):
+        density, airlight = self.density, self.airlight
+        rules = {
+            "density": (density is None or 0 <= density < float("inf"), "must not be negative"),
+            "airlight": (
+                airlight is None or all(0 <= channel <= 1 for channel in airlight),
+                "must lie in [0, 1]",
+            ),
+        }
+        check_fields(self, rules)

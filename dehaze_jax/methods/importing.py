@@ -1,5 +1,6 @@
 """Published PyTorch tensors, put where our networks have them."""
 
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -25,8 +26,11 @@ class Layout(NamedTuple):
 KERNEL = Layout(lambda value: value.transpose(2, 3, 1, 0), lambda s: (s[3], s[2], s[0], s[1]))
 """Kernel of a convolution: theirs `[out, in, h, w]`, ours `[h, w, in, out]`."""
 
+MATRIX = Layout(lambda value: value.T, lambda shape: shape[::-1])
+"""Kernel of a linear layer: theirs `[out, in]`, ours `[in, out]`."""
+
 VECTOR = Layout(lambda value: value, lambda shape: shape)
-"""One value for each channel."""
+"""As it is: one value for each channel."""
 
 SCALAR = Layout(lambda value: value.reshape(()), lambda shape: (1,))
 """One value for all, which PyTorch keeps as an array of one."""
@@ -66,24 +70,27 @@ class Imported(NamedTuple):
     Attributes:
         variables: nested dictionaries of float32 arrays, as the method has them.
         config: configuration of the published network.
-        used: tensors of the checkpoint that went into the variables.
+        used: tensors of the checkpoint that went into the variables; one that went to two places
+            is there twice.
         left_over: the others.
+        initial: parts of the model that the checkpoint lacks and that have initial values.
     """
 
     variables: dict[str, Any]
     config: Any
     used: tuple[Used, ...]
     left_over: tuple[LeftOver, ...]
+    initial: tuple[str, ...] = ()
 
 
 COUNTER = "num_batches_tracked"
 """Ends the name of a tensor by which PyTorch counts training steps; nothing we have needs it."""
 
 
-def convolution(name: str, path: str) -> dict[str, Place]:
-    """Places of the tensors of a convolution, by name."""
+def convolution(name: str, path: str, layout: Layout = KERNEL) -> dict[str, Place]:
+    """Places of the tensors of a convolution, or of a layer with another layout, by name."""
     return {
-        f"{name}.weight": Place(f"params/{path}/kernel", KERNEL),
+        f"{name}.weight": Place(f"params/{path}/kernel", layout),
         f"{name}.bias": Place(f"params/{path}/bias", VECTOR),
     }
 
@@ -119,7 +126,8 @@ def take(
         places: by published name.
         shapes: for each path among `places` anything that has the `shape` it has here.
         config: configuration of the published network.
-        reasons: why tensors may be left over, by the last part or the whole of their name.
+        reasons: why tensors may be left over, by their name, its last part, or a beginning of it
+            up to a dot.
         source: the file; named in errors.
 
     Raises:
@@ -153,4 +161,6 @@ def take(
 
 
 def _reason(name: str, reasons: Mapping[str, str]) -> str:
-    return reasons.get(name) or reasons.get(name.rpartition(".")[2]) or "unknown to the method"
+    beginnings = itertools.accumulate(name.split("."), "{}.{}".format)
+    keys = (name, name.rpartition(".")[2], *beginnings)
+    return next((reasons[key] for key in keys if key in reasons), "unknown to the method")

@@ -68,9 +68,7 @@ def apply_gradients(
     *,
     statistics: Mapping[str, Tree] | None = None,
 ) -> TrainState:
-    """One step of the optimiser and of the moving average.
-
-    The average's decay is warmed up as min(decay, (1 + n) / (10 + n)) at step n.
+    """One step of the optimiser and of the moving average, see `advance`.
 
     Args:
         state: before the step.
@@ -79,15 +77,29 @@ def apply_gradients(
         decay: of the average.
         statistics: new values of collections beside `params`; they are averaged too.
     """
-    trained = _trained(state.variables)
-    # optax raises floats to integer powers, which strict promotion forbids.
-    with jax.numpy_dtype_promotion("standard"):
-        updates, opt_state = optimiser.update(gradients, state.opt_state, trained)
-    trained = optax.apply_updates(trained, updates)
+    trained, opt_state = descend(_trained(state.variables), gradients, state.opt_state, optimiser)
     if "params" in state.variables:
         variables = {**state.variables, **(statistics or {}), "params": trained}
     else:
         variables = trained
+    return advance(state, variables, opt_state, decay)
+
+
+def descend(
+    trained: Params, gradients: Tree, opt_state: Tree, optimiser: optax.GradientTransformation
+) -> tuple[Params, Tree]:
+    """What is trained, and the optimiser's state, after one step of it."""
+    # optax raises floats to integer powers, which strict promotion forbids.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, opt_state = optimiser.update(gradients, opt_state, trained)
+    return optax.apply_updates(trained, updates), opt_state
+
+
+def advance(state: TrainState, variables: Params, opt_state: Tree, decay: float) -> TrainState:
+    """The state after a step that came to `variables`; its average moves towards them.
+
+    The average's decay is warmed up as min(decay, (1 + n) / (10 + n)) at step n.
+    """
     n = state.step.astype(jnp.float32)
     keep = jnp.minimum(decay, (1 + n) / (10 + n))
     ema = jax.tree.map(lambda a, v: keep * a + (1 - keep) * v, state.ema, variables)

@@ -1,8 +1,8 @@
 """What the training loop, the evaluator and the restorer know of a method.
 
 A method is a frozen value that holds pure functions. Images are `[*, h, w, 3]`, sRGB-encoded, in
-[0, 1]. A batch is a dictionary of arrays with a leading batch axis: `hazy` and `clear`, and where
-every source has them `transmission` `[b, h, w, 1]` and `airlight` `[b, 3]`.
+[0, 1]. A batch is a dictionary of arrays with a leading batch axis: `hazy` and `clear`, and of
+pairs, where every source has them, `transmission` `[b, h, w, 1]` and `airlight` `[b, 3]`.
 """
 
 import dataclasses
@@ -51,6 +51,18 @@ class Rows(NamedTuple):
     width: Any
 
 
+class Maps(NamedTuple):
+    """What a method finds in a hazy picture beside the clear one.
+
+    Attributes:
+        planes: one value a pixel, `[*, s, w]` on a strip, by name.
+        values: one or a few for the picture, by name.
+    """
+
+    planes: dict[str, jax.Array]
+    values: dict[str, jax.Array]
+
+
 @dataclasses.dataclass(frozen=True)
 class Method:
     """Pure functions of one configured method.
@@ -70,6 +82,9 @@ class Method:
         overview: pixels along its shorter side that `summarise` needs a picture to have; larger
             ones may be reduced to not less than that before. 0 if it needs all of them.
         evaluations: how often restoring evaluates the field of an ODE; None if it solves none.
+        unpaired: whether it learns from hazy and clear pictures of different scenes.
+        maps: `(context, rows, where) -> maps`: what else is found on the way, strip by strip as
+            `render`; None if nothing is.
     """
 
     name: str
@@ -81,3 +96,5 @@ class Method:
     halo: int = 0
     overview: int = 0
     evaluations: Callable[[RestoreOptions], int] | None = None
+    unpaired: bool = False
+    maps: Callable[[Tree, Image, Rows], Maps] | None = None

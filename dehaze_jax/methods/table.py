@@ -11,6 +11,9 @@ from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
 from dehaze_jax.methods.dehazeflow import method as dehazeflow
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.methods.importing import Imported
+from dehaze_jax.methods.nedr import method as nedr
+from dehaze_jax.methods.nedr.config import NedrConfig
+from dehaze_jax.methods.nedr.published import import_published as import_nedr
 from dehaze_jax.methods.protocol import Method
 
 
@@ -23,17 +26,21 @@ class Entry:
         build: `(config, optimiser config, total steps) -> Method`.
         import_published: `(tensors, source=file) -> Imported`, for a checkpoint that the authors'
             code wrote; None where that is not known.
+        build_hazing: `(config, haze options) -> Method` whose restoring goes the other way: haze
+            onto clear pictures; None where the method does not learn that.
     """
 
     config: type
     build: Callable[..., Method]
     import_published: Callable[..., Imported] | None = None
+    build_hazing: Callable[..., Method] | None = None
 
 
 METHODS: Mapping[str, Entry] = MappingProxyType(
     {
         "dehazeflow": Entry(DehazeFlowConfig, dehazeflow.build),
         "bilateral": Entry(BilateralConfig, bilateral.build, import_bilateral),
+        "nedr": Entry(NedrConfig, nedr.build, import_nedr, nedr.build_hazing),
     }
 )
 

@@ -8,7 +8,11 @@ from .jobs import Result as Result
 from .jobs import restore_files as restore_files
 from .jobs import restore_picture as restore_picture
 from .loading import load as load
+from .loading import load_hazing as load_hazing
+from .mapping import PictureMaps as PictureMaps
+from .mapping import map_rows as map_rows
 from .planning import Job as Job
+from .planning import MapFiles as MapFiles
 from .planning import plan as plan
 from .restorer import Restorer as Restorer
 from .strips import restore_rows as restore_rows

@@ -26,7 +26,8 @@ def bake_method(method: Method, *, kind: str = "local") -> Method:
         kind: see `flow.bake`.
 
     Returns:
-        A method whose context is what `flow.bake` returns. It can be restored with, not trained.
+        A method whose context is what `flow.bake` returns. It can be restored with, not trained,
+        and finds no maps.
     """
 
     def summarise(variables: Params, hazy: Image, options: RestoreOptions) -> Tree:
@@ -38,7 +39,7 @@ def bake_method(method: Method, *, kind: str = "local") -> Method:
         return context(rows, start=where.start, height=where.height, width=where.width)
 
     return dataclasses.replace(
-        method, summarise=summarise, render=render, halo=0, overview=COPY_SIZE
+        method, summarise=summarise, render=render, halo=0, overview=COPY_SIZE, maps=None
     )
 
 

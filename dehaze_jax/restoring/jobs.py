@@ -3,18 +3,22 @@
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from dehaze_jax.errors import InputError
+from dehaze_jax.image.atomic import replacing
 from dehaze_jax.image.files import read, write
 from dehaze_jax.image.picture import Picture
+from dehaze_jax.image.ranges import from_float
 from dehaze_jax.restoring.comparing import side_by_side
-from dehaze_jax.restoring.planning import Job
-from dehaze_jax.restoring.strips import Progress
+from dehaze_jax.restoring.cutting import Progress
+from dehaze_jax.restoring.mapping import PictureMaps
+from dehaze_jax.restoring.planning import Job, MapFiles
 
 _COMPARISON_WIDTH = 1280
+_TINY = np.finfo(np.float32).tiny
 
 
 @runtime_checkable
@@ -23,6 +27,17 @@ class Restores(Protocol):
 
     def __call__(self, image: np.ndarray, *, progress: Progress | None = None) -> np.ndarray:
         """A picture of the same shape and type."""
+        ...
+
+
+@runtime_checkable
+class FindsMaps(Restores, Protocol):
+    """What a `Restorer` does where maps are asked for."""
+
+    def restore_with_maps(
+        self, image: np.ndarray, *, progress: Progress | None = None
+    ) -> tuple[np.ndarray, PictureMaps]:
+        """A picture of the same shape and type, and its maps."""
         ...
 
 
@@ -47,10 +62,26 @@ def restore_picture(
     picture: Picture, restorer: Restores, *, progress: Progress | None = None
 ) -> Picture:
     """Restores the pixels; alpha, colour profile and greyness stay as they are."""
-    if not picture.grey:
-        return dataclasses.replace(picture, pixels=restorer(picture.pixels, progress=progress))
-    grey = restorer(np.ascontiguousarray(picture.pixels[..., 0]), progress=progress)
-    return dataclasses.replace(picture, pixels=np.repeat(grey[..., None], 3, axis=-1))
+    return _with_pixels(picture, restorer(_pixels_of(picture), progress=progress))
+
+
+def _restore_with_maps(
+    picture: Picture, restorer: Restores, progress: Progress | None
+) -> tuple[Picture, PictureMaps]:
+    if not isinstance(restorer, FindsMaps):
+        raise InputError("maps", "are asked for of a function that only restores")
+    pixels, maps = restorer.restore_with_maps(_pixels_of(picture), progress=progress)
+    return _with_pixels(picture, pixels), maps
+
+
+def _pixels_of(picture: Picture) -> np.ndarray:
+    return np.ascontiguousarray(picture.pixels[..., 0]) if picture.grey else picture.pixels
+
+
+def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
+    if picture.grey:
+        pixels = np.repeat(pixels[..., None], 3, axis=-1)
+    return dataclasses.replace(picture, pixels=pixels)
 
 
 def restore_files(
@@ -62,25 +93,30 @@ def restore_files(
 
     Args:
         jobs: from `plan`.
-        restorer: a `Restorer`.
+        restorer: a `Restorer`; for jobs with maps one of a method that finds them.
         progress: called after every strip of a picture with rows done and rows in all.
 
     Yields:
         One result for each job, as soon as it is done.
     """
     for job in jobs:
-        size, seconds = None, 0.0
+        size, seconds, maps = None, 0.0, None
         try:
             picture = read(job.source)
             size = picture.pixels.shape[:2]
             job.target.parent.mkdir(parents=True, exist_ok=True)
             start = time.perf_counter()
-            restored = restore_picture(picture, restorer, progress=progress)
+            if job.maps is None:
+                restored = restore_picture(picture, restorer, progress=progress)
+            else:
+                restored, maps = _restore_with_maps(picture, restorer, progress)
             seconds = time.perf_counter() - start
             write(job.target, restored)
             if job.comparison is not None:
                 pictures = {"hazy": picture.pixels, "restored": restored.pixels}
                 write(job.comparison, side_by_side(pictures, width=_COMPARISON_WIDTH))
+            if job.maps is not None and maps is not None:
+                _write_maps(job.maps, maps)
         except InputError as error:
             # A restorer does not know the file's name.
             named = error if error.subject != "picture" else InputError(job.source, error.reason)
@@ -90,3 +126,12 @@ def restore_files(
             yield Result(job=job, size=size, seconds=seconds, error=reason)
         else:
             yield Result(job=job, size=size, seconds=seconds)
+
+
+def _write_maps(files: MapFiles, maps: PictureMaps) -> None:
+    transmission, depth = maps.planes["transmission"], maps.planes["depth"]
+    write(files.transmission, from_float(transmission, np.uint16))
+    write(files.depth, from_float(depth / max(depth.max(), _TINY), np.uint16))
+    arrays: dict[str, Any] = {**maps.planes, **maps.values}
+    with replacing(files.arrays) as stream:
+        np.savez(stream, **arrays)

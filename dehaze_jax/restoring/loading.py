@@ -1,7 +1,8 @@
 """From a name or a folder to a restorer."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,12 @@ from dehaze_jax import methods
 from dehaze_jax.errors import InputError
 from dehaze_jax.flow.baking import KINDS
 from dehaze_jax.flow.solvers import SOLVERS
-from dehaze_jax.methods.config import RestoreOptions
+from dehaze_jax.methods.config import HazeOptions, MethodConfig, RestoreOptions
+from dehaze_jax.methods.protocol import Method
 from dehaze_jax.restoring.baking import bake_method
+from dehaze_jax.restoring.cutting import STRIP_PIXELS
 from dehaze_jax.restoring.restorer import Restorer
-from dehaze_jax.restoring.strips import STRIP_PIXELS, Device
+from dehaze_jax.restoring.strips import Device
 from dehaze_jax.storage.configs import config_from_dict
 from dehaze_jax.storage.trees import match
 from dehaze_jax.storage.weights import find_weights
@@ -37,6 +40,7 @@ def load(
         steps: equal steps of the solver.
         baked: if given, only a small copy of each picture is restored in full and the picture by
             what `flow.bake` of this kind learns from it: many times faster, a little less exact.
+            There are no maps then.
         strip_pixels: see `Restorer`.
         devices: see `Restorer`.
 
@@ -47,21 +51,59 @@ def load(
     options = check_options(solver=solver, steps=steps)
     if baked not in (None, *KINDS):
         raise InputError("baked", f"no kind {baked!r}; there are {', '.join(KINDS)}")
+
+    def build(config: MethodConfig) -> Method:
+        method = methods.build(config)
+        return method if baked is None else bake_method(method, kind=baked)
+
+    return _load(name_or_path, build, options, strip_pixels=strip_pixels, devices=devices)
+
+
+def load_hazing(
+    name_or_path: str | os.PathLike[str],
+    options: HazeOptions | None = None,
+    *,
+    strip_pixels: int = STRIP_PIXELS,
+    devices: Sequence[Device] = (),
+) -> Restorer:
+    """Loads trained weights as a function that puts haze onto clear pictures.
+
+    What is returned works as a restorer does, the other way round. Grey pictures stay grey.
+
+    Args:
+        name_or_path: see `load`; weights of a method that learns haze, which is `nedr`.
+        options: density and airlight of the haze.
+        strip_pixels: see `Restorer`.
+        devices: see `Restorer`.
+
+    Raises:
+        InputError: weights of a method that does not learn haze; otherwise as `load`.
+    """
+
+    def build(config: MethodConfig) -> Method:
+        build_hazing = methods.METHODS[config.name].build_hazing
+        if build_hazing is None:
+            able = [name for name, entry in methods.METHODS.items() if entry.build_hazing]
+            reason = f"{config.name} does not learn to render haze, only {', '.join(able)} does"
+            raise InputError(name_or_path, reason)
+        return build_hazing(config, options or HazeOptions())
+
+    return _load(name_or_path, build, None, strip_pixels=strip_pixels, devices=devices)
+
+
+def _load(
+    name_or_path: str | os.PathLike[str],
+    build: Callable[[MethodConfig], Method],
+    options: RestoreOptions | None,
+    **how: Any,
+) -> Restorer:
     weights = find_weights(name_or_path)
     config = config_from_dict(methods.MethodConfig, weights.config, source=name_or_path)
-    method = methods.build(config)
+    method = build(config)
     pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     expected = jax.eval_shape(method.init, jax.random.key(0), {"hazy": pictures, "clear": pictures})
     match(weights.variables, expected, source=name_or_path)
-    return Restorer(
-        method if baked is None else bake_method(method, kind=baked),
-        weights.variables,
-        options,
-        strip_pixels=strip_pixels,
-        devices=devices,
-        config=config,
-        card=weights.card,
-    )
+    return Restorer(method, weights.variables, options, config=config, card=weights.card, **how)
 
 
 def check_options(*, solver: str, steps: int) -> RestoreOptions:

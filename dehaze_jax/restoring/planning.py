@@ -5,11 +5,26 @@ import glob
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.atomic import check_folder
 from dehaze_jax.image.encoding import ENCODERS
 from dehaze_jax.image.files import IMAGE_SUFFIXES
+
+
+class MapFiles(NamedTuple):
+    """Where the maps of a picture go.
+
+    Attributes:
+        transmission: 16-bit grey, white is 1.
+        depth: 16-bit grey, white is the largest depth of the picture.
+        arrays: a NumPy archive of all of them as they are.
+    """
+
+    transmission: pathlib.Path
+    depth: pathlib.Path
+    arrays: pathlib.Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +35,19 @@ class Job:
         source: the hazy picture.
         target: where the restored one goes.
         comparison: where the side-by-side picture goes, if it is asked for.
+        maps: where the maps go, if they are asked for.
     """
 
     source: pathlib.Path
     target: pathlib.Path
     comparison: pathlib.Path | None = None
+    maps: MapFiles | None = None
+
+    @property
+    def outputs(self) -> tuple[pathlib.Path, ...]:
+        """Every file that is written."""
+        compared = () if self.comparison is None else (self.comparison,)
+        return (self.target, *compared, *(self.maps or ()))
 
 
 def plan(
@@ -33,20 +56,22 @@ def plan(
     *,
     recursive: bool = False,
     compare: bool = False,
+    maps: bool = False,
 ) -> tuple[Job, ...]:
     """Finds the pictures and names their results.
 
     A single picture goes to `output` as a file if that has a picture's suffix and is no folder. In
     every other case `output` is a folder, made if its parent exists; results keep their names and
-    formats, except that formats which cannot be written become PNG. A comparison is called
-    `<name>_compare.jpg` and lies beside its result. Files that already exist are replaced, but
-    never one of the inputs.
+    formats, except that formats which cannot be written become PNG. Beside its result lie a
+    comparison, `<name>_compare.jpg`, and maps, `<name>_transmission.png`, `<name>_depth.png` and
+    `<name>_maps.npz`. Files that already exist are replaced, but never one of the inputs.
 
     Args:
         inputs: pictures, folders of pictures, patterns such as `photos/*.jpg`.
         output: a file or a folder.
         recursive: take sub-folders too, and repeat them below `output`.
         compare: also name side-by-side pictures.
+        maps: also name files of maps.
 
     Raises:
         InputError: an input is missing or holds no picture; the output is of an unknown format, is
@@ -67,7 +92,13 @@ def plan(
     if not output.is_dir():
         check_folder(output)
     jobs = tuple(
-        Job(source, target, _comparison(target) if compare else None) for source, target in pairs
+        Job(
+            source,
+            target,
+            comparison=_beside(target, "compare.jpg") if compare else None,
+            maps=_maps(target) if maps else None,
+        )
+        for source, target in pairs
     )
     _refuse_collisions(jobs)
     return jobs
@@ -114,8 +145,16 @@ def _writable_name(path: pathlib.Path) -> pathlib.Path:
     return path if path.suffix.lower() in ENCODERS else path.with_suffix(".png")
 
 
-def _comparison(target: pathlib.Path) -> pathlib.Path:
-    return target.with_name(f"{target.stem}_compare.jpg")
+def _maps(target: pathlib.Path) -> MapFiles:
+    return MapFiles(
+        transmission=_beside(target, "transmission.png"),
+        depth=_beside(target, "depth.png"),
+        arrays=_beside(target, "maps.npz"),
+    )
+
+
+def _beside(target: pathlib.Path, ending: str) -> pathlib.Path:
+    return target.with_name(f"{target.stem}_{ending}")
 
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:
@@ -123,9 +162,7 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
     sources = {job.source.resolve() for job in jobs}
     owners: dict[pathlib.Path, pathlib.Path] = {}
     for job in jobs:
-        for target in (job.target, job.comparison):
-            if target is None:
-                continue
+        for target in job.outputs:
             resolved = target.resolve()
             if resolved in sources:
                 raise InputError(target, "is an input; write to another file or folder")

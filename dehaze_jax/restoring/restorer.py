@@ -11,6 +11,8 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method
 from dehaze_jax.restoring import strips
+from dehaze_jax.restoring.cutting import STRIP_PIXELS, Progress
+from dehaze_jax.restoring.mapping import PictureMaps, map_rows, maps_of
 
 _TYPES = ("uint8", "uint16", "float16", "float32", "float64")
 _TOLERANCE = 1e-3  # resampling leaves float pictures a little outside [0, 1]
@@ -43,7 +45,7 @@ class Restorer:
         variables: Tree,
         options: RestoreOptions | None = None,
         *,
-        strip_pixels: int = strips.STRIP_PIXELS,
+        strip_pixels: int = STRIP_PIXELS,
         devices: Sequence[strips.Device] = (),
         config: Any = None,
         card: Any = None,
@@ -58,7 +60,7 @@ class Restorer:
         self._devices = list(devices) or jax.local_devices()[:1]
         self.variables = jax.device_put(variables, self._devices[0])
 
-    def __call__(self, image: np.ndarray, *, progress: strips.Progress | None = None) -> np.ndarray:
+    def __call__(self, image: np.ndarray, *, progress: Progress | None = None) -> np.ndarray:
         """Restores one picture.
 
         Args:
@@ -73,15 +75,57 @@ class Restorer:
             InputError: the picture has another shape or type, is empty, holds values that are not
                 finite or outside [0, 1], or the model returned values that are not finite.
         """
-        image = np.asarray(image)
-        _check(image)
-        if len(self._devices) > 1:
-            return strips.restore_sharded(
-                self.method, self.variables, image, self.options, devices=self._devices
-            )
-        context = strips.summarise_picture(
+        image = _check(image)
+        return self._render(image, self._summarise(image), progress)
+
+    def maps(self, image: np.ndarray, *, progress: Progress | None = None) -> PictureMaps:
+        """What the method finds in a picture beside the restored one, which is not computed.
+
+        For `nedr` these are the planes `transmission` and `depth` and the values `airlight` `[3]`
+        and `density` `[]`. They are found strip by strip, with several devices on the first one.
+
+        Args:
+            image: see `__call__`.
+            progress: called with rows done and rows in all.
+
+        Raises:
+            InputError: the method finds no maps; the picture cannot be used, see `__call__`.
+        """
+        maps_of(self.method)
+        image = _check(image)
+        return self._map(image, self._summarise(image), progress)
+
+    def restore_with_maps(
+        self, image: np.ndarray, *, progress: Progress | None = None
+    ) -> tuple[np.ndarray, PictureMaps]:
+        """The restored picture and its maps; what is global in it is computed once for both.
+
+        Args:
+            image: see `__call__`.
+            progress: called with rows done and rows in all; every row counts twice.
+
+        Returns:
+            What `__call__` and `maps` return.
+
+        Raises:
+            InputError: see `__call__` and `maps`.
+        """
+        maps_of(self.method)
+        image = _check(image)
+        context = self._summarise(image)
+        restored = self._render(image, context, _half(progress, 0))
+        return restored, self._map(image, context, _half(progress, 1))
+
+    def _summarise(self, image: np.ndarray) -> Tree:
+        return strips.summarise_picture(
             self.method, self.variables, image, self.options, device=self._devices[0]
         )
+
+    def _render(self, image: np.ndarray, context: Tree, progress: Progress | None) -> np.ndarray:
+        if len(self._devices) > 1:
+            return strips.render_sharded(
+                self.method, self.variables, context, image, devices=self._devices
+            )
         return strips.restore_rows(
             self.method,
             self.variables,
@@ -91,8 +135,21 @@ class Restorer:
             progress=progress,
         )
 
+    def _map(self, image: np.ndarray, context: Tree, progress: Progress | None) -> PictureMaps:
+        return map_rows(
+            self.method, context, image, strip_pixels=self._strip_pixels, progress=progress
+        )
 
-def _check(image: np.ndarray) -> None:
+
+def _half(progress: Progress | None, number: int) -> Progress | None:
+    """Progress of the first or the second of two rounds over the rows."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, 2 * total)
+
+
+def _check(image: np.ndarray) -> np.ndarray:
+    image = np.asarray(image)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] != 3):
         raise InputError("picture", f"shape must be [h, w, 3] or [h, w], not {image.shape}")
     if image.dtype.name not in _TYPES:
@@ -105,3 +162,4 @@ def _check(image: np.ndarray) -> None:
             raise InputError("picture", "holds values that are not finite")
         if low < -_TOLERANCE or high > 1 + _TOLERANCE:
             raise InputError("picture", f"float values must lie in [0, 1], not [{low:g}, {high:g}]")
+    return image

@@ -5,18 +5,15 @@ picture `[h, w, 3]` or `[h, w]`: integers use their full range, floats lie in [0
 to the device in the type they have, and are converted and rounded there.
 """
 
-import concurrent.futures
 import functools
-import itertools
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Num, Shaped
+from jaxtyping import Array, Bool, Float, Num
 
 from dehaze_jax.arrays import Image, Params, Tree
 from dehaze_jax.errors import InputError
@@ -24,24 +21,10 @@ from dehaze_jax.image.colour import luma
 from dehaze_jax.image.resampling import box_reduce
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the rows done so far and the rows of the picture."""
+from dehaze_jax.restoring.cutting import STRIP_PIXELS, Pixels, Progress, narrow, over_strips, take
 
 Device: TypeAlias = Any
 """A `jax.Device`, which type checkers do not take for a type."""
-
-Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
-
-STRIP_PIXELS = 2**17
-"""Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
-
-# More rows compute less twice, but then the arrays of a strip no longer fit into memory that the
-# process holds anyway, and asking for it takes as long as the work.
-_HALOS = 4
-
-# Strips under way at once: on CPUs a core each, elsewhere enough to hide the copies.
-_AT_ONCE = min(os.cpu_count() or 1, 8)
 
 
 def restore_whole(
@@ -82,7 +65,7 @@ def summarise_picture(
     device: Device | None = None,
 ) -> Tree:
     """All that is global in a picture; small. `device` is the one that holds `variables`."""
-    pixels = jax.device_put(_narrow(picture), device)
+    pixels = jax.device_put(narrow(picture), device)
     reduced = _reduce(pixels, reduction(method, *picture.shape[:2]))
     return method.summarise(variables, reduced, options or RestoreOptions())
 
@@ -117,29 +100,15 @@ def restore_rows(
     Raises:
         InputError: a restored value is not finite.
     """
-    height, width = picture.shape[:2]
-    rows, columns = strip_shape(height, width, strip_pixels, halo=method.halo)
-    restored = np.empty_like(picture)
 
-    def restore_strip(start: int) -> int:
-        stop = min(start + rows, height)
-        where = Rows(np.int32(start - method.halo), np.int32(height), np.int32(width))
-        pixels = _take(picture, start - method.halo, start + rows + method.halo, columns)
-        strip, finite = _render_strip(method, variables, context, _narrow(pixels), where)
-        restored[start:stop] = np.asarray(strip)[: stop - start, :width]
-        _check_finite(finite)
-        return stop
+    def restore_strip(pixels: np.ndarray, where: Rows) -> np.ndarray:
+        strip, finite = _render_strip(method, variables, context, pixels, where)
+        check_finite(finite, "the restored values")
+        return np.asarray(strip).astype(picture.dtype, copy=False)
 
-    pool = concurrent.futures.ThreadPoolExecutor(_AT_ONCE)
-    try:
-        first, *others = range(0, height, rows)
-        # The first one is alone, because it may have to be compiled.
-        for stop in itertools.chain([restore_strip(first)], pool.map(restore_strip, others)):
-            if progress is not None:
-                progress(stop, height)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return restored
+    return over_strips(
+        picture, restore_strip, halo=method.halo, strip_pixels=strip_pixels, progress=progress
+    )
 
 
 def restore_sharded(
@@ -152,8 +121,7 @@ def restore_sharded(
 ) -> Pixels:
     """Restores a picture in one piece with its rows shared between devices.
 
-    The global part is computed on the first device and copied to the others. Rows are added
-    so that they divide, and cut off again; the compiler exchanges the rows of the halo.
+    The global part is computed on the first device; see `render_sharded`.
 
     Args:
         method: what restores.
@@ -168,54 +136,37 @@ def restore_sharded(
     Raises:
         InputError: a restored value is not finite.
     """
+    first = jax.device_put(variables, devices[0])
+    context = summarise_picture(method, first, picture, options, device=devices[0])
+    return render_sharded(method, variables, context, picture, devices=devices)
+
+
+def render_sharded(
+    method: Method,
+    variables: Params,
+    context: Tree,
+    picture: Pixels,
+    *,
+    devices: Sequence[Device],
+) -> Pixels:
+    """`restore_sharded` from what `summarise_picture` returned.
+
+    That is copied to all devices. Rows are added so that they divide, and cut off again; the
+    compiler exchanges the rows of the halo.
+    """
     height = picture.shape[0]
     mesh = Mesh(np.asarray(devices), ("space",))
     by_rows = NamedSharding(mesh, PartitionSpec("space"))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    first = jax.device_put(variables, devices[0])
-    context = summarise_picture(method, first, picture, options, device=devices[0])
     variables, context = jax.device_put((variables, context), everywhere)
     rows = -(-height // len(devices)) * len(devices)
-    padded = _take(picture, 0, rows, picture.shape[1])
-    pixels = jax.device_put(_narrow(padded), by_rows)
+    padded = take(picture, 0, rows, picture.shape[1])
+    pixels = jax.device_put(narrow(padded), by_rows)
     restored, finite = _render_sharded(
         method, variables, context, pixels, np.int32(height), by_rows
     )
-    _check_finite(finite)
+    check_finite(finite, "the restored values")
     return np.asarray(restored)[:height].astype(picture.dtype)
-
-
-def strip_shape(height: int, width: int, strip_pixels: int, *, halo: int = 0) -> tuple[int, int]:
-    """Rows and columns of the strips of a picture, without the halo.
-
-    Both are of the form 2^k or 3 * 2^k, so that pictures of all sizes share a few compiled
-    programs; at most a third of the columns is padding. However few pixels are asked for, a strip
-    has at least four rows for each row of its halo.
-    """
-    columns = _round_up(width)
-    most = max(1, strip_pixels // columns)
-    rows = 1 << (most.bit_length() - 1)
-    least = 1 << (_HALOS * halo - 1).bit_length() if halo else 1
-    return min(_round_up(height), max(rows, least)), columns
-
-
-def _round_up(size: int) -> int:
-    power = 1 << max(size - 1, 1).bit_length()
-    return power * 3 // 4 if size <= power * 3 // 4 else power
-
-
-def _take(picture: np.ndarray, start: int, stop: int, columns: int) -> np.ndarray:
-    """Rows `[start, stop)` and the first `columns` columns; beyond the picture its edge repeats."""
-    height, width = picture.shape[:2]
-    if start >= 0 and stop <= height and columns == width:
-        return picture[start:stop]
-    inside = picture[np.clip(np.arange(start, stop), 0, height - 1)]
-    around = [(0, 0), (0, columns - width)] + [(0, 0)] * (picture.ndim - 2)
-    return np.pad(inside, around, mode="edge")
-
-
-def _narrow(pixels: np.ndarray) -> np.ndarray:
-    return pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
 
 
 def reduction(method: Method, height: int, width: int) -> int:
@@ -256,11 +207,12 @@ def _render_rows(method, variables, context, rows: Image, height) -> Image:
 def _render_strip(
     method: Method, variables: Params, context: Tree, pixels: Pixels, where: Rows
 ) -> tuple[Num[Array, "rows w *c"], Bool[Array, ""]]:
-    restored = method.render(variables, context, _unit_of(pixels), where)
+    restored = method.render(variables, context, unit_of(pixels), where)
     return _finish(restored[method.halo : restored.shape[0] - method.halo], pixels)
 
 
-_unit_of = jax.jit(_to_unit)
+unit_of = jax.jit(_to_unit)
+"""A strip's pixels as colours in [0, 1]."""
 
 
 @jax.jit
@@ -275,6 +227,11 @@ def _render_sharded(method, variables, context, pixels, height, by_rows):
     return pixels, jnp.isfinite(restored).all()
 
 
-def _check_finite(finite) -> None:
+def check_finite(finite: Bool[Array, ""], what: str) -> None:
+    """Refuses a picture of which a model made NaN or infinity.
+
+    Raises:
+        InputError: says `what` is not finite.
+    """
     if not bool(finite):
-        raise InputError("picture", "the restored values are not finite")
+        raise InputError("picture", f"{what} are not finite")

@@ -124,6 +124,10 @@ def _build() -> cattrs.Converter:
         lambda kind: typing.get_origin(kind) is typing.Literal, _literal
     )
     converter.register_structure_hook_factory(lambda kind: typing.get_origin(kind) is tuple, _tuple)
+    converter.register_unstructure_hook_factory(
+        lambda kind: typing.get_origin(kind) is tuple,
+        lambda _: lambda value: [_converter.unstructure(each) for each in value],
+    )
     converter.register_structure_hook_factory(_is_tagged_union, _tagged_union)
     return converter
 

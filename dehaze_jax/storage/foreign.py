@@ -25,7 +25,8 @@ def read_foreign(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads the tensors of a checkpoint by name.
 
     A file called `.safetensors` is read without PyTorch, any other with it, and without running
-    anything that the file says. The state dict may stand under `state_dict`, `model` or `params`; a
+    anything that the file says. The state dict may stand under `state_dict`, `model` or `params`.
+    Of several under other names each tensor is called by both names, as in `net.conv.weight`. A
     `module.` before all names is taken off, and what is not a tensor is passed over.
 
     Args:
@@ -45,9 +46,7 @@ def read_foreign(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     tensors = _read_safetensors(path) if safe else _read_torch(path)
     if not tensors:
         raise InputError(path, "holds no tensors")
-    if all(name.startswith(_PREFIX) for name in tensors):
-        return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
-    return tensors
+    return _without_prefix(tensors)
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -102,7 +101,22 @@ def _state_dict(torch: Any, content: Any) -> dict[str, Any] | None:
         if isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+    def tensors(content: Mapping[Any, Any]) -> dict[str, Any]:
+        return {str(key): value for key, value in content.items() if torch.is_tensor(value)}
+
+    found = tensors(content)
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            named = _without_prefix(tensors(value))
+            found |= {f"{key}.{name}": tensor for name, tensor in named.items()}
+    return found
+
+
+def _without_prefix(tensors: dict[str, Any]) -> dict[str, Any]:
+    if all(name.startswith(_PREFIX) for name in tensors):
+        return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
+    return tensors
 
 
 def _array(path: pathlib.Path, name: str, tensor: Any) -> np.ndarray:

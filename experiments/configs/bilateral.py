@@ -71,7 +71,11 @@ def get_config(variant: str = "base") -> TrainConfig:
             method=RELEASED,
             data=published,
             optimiser=OptimiserConfig(
-                learning_rate=1e-3, warmup_steps=0, schedule="constant", clip_norm=0, ema_decay=0
+                learning_rate=1e-3,
+                warmup_steps=0,
+                schedule="constant",
+                clip_norm=0.0,
+                ema_decay=0.0,
             ),
             steps=20_000,
         ),

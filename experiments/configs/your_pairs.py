@@ -1,24 +1,27 @@
-"""Training from scratch, or fine-tuning, on prepared pairs of your own.
+r"""Training from scratch, or fine-tuning, on pictures of your own.
 
     dehaze-jax prepare paired_folder --from my_pairs --to prepared/mine
     dehaze-jax train experiments/configs/your_pairs.py --workdir runs/mine
     dehaze-jax train experiments/configs/your_pairs.py:fine_tune --workdir runs/tuned
     dehaze-jax train experiments/configs/your_pairs.py:bilateral --workdir runs/bilateral
+    dehaze-jax train experiments/configs/your_pairs.py:unpaired --workdir runs/unpaired \
+        --data.train my_hazy --data.clear my_clear
 
 Flow matching and a loss through the solver on 256-pixel crops. On two CPU cores a step takes
 seconds: use a GPU, or `fine_tune`, or `smoke`, which takes a minute.
+`unpaired` learns from two folders of pictures that have nothing to do with each other.
 """
 
 import dataclasses
 
 from dehaze_jax.data import DataConfig
-from dehaze_jax.methods import BilateralConfig, DehazeFlowConfig, OptimiserConfig
+from dehaze_jax.methods import BilateralConfig, DehazeFlowConfig, NedrConfig, OptimiserConfig
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
 from dehaze_jax.training import TrainConfig
 
 
 def get_config(variant: str = "base") -> TrainConfig:
-    """`base`: from scratch; `fine_tune`, `bilateral`: from weights that ship; `smoke`: tiny."""
+    """From scratch: `base`, `smoke` (tiny); from weights that ship: all others."""
     data = DataConfig(train=("prepared/mine",), validation=("prepared/mine",))
     tune = OptimiserConfig(learning_rate=2e-4, warmup_steps=50, ema_decay=0.99)
     variants = {
@@ -38,6 +41,16 @@ def get_config(variant: str = "base") -> TrainConfig:
             steps=1000,
             init_from="bilateral",
             evaluate_every=250,
+            save_every=250,
+        ),
+        "unpaired": TrainConfig(
+            method=NedrConfig(),
+            data=DataConfig(
+                train=("my_hazy",), clear=("my_clear",), crop_size=128, rotations=False
+            ),
+            optimiser=OptimiserConfig(learning_rate=1e-4, b1=0.5, warmup_steps=50, ema_decay=0.99),
+            steps=1000,
+            init_from="nedr",
             save_every=250,
         ),
         "smoke": TrainConfig(

@@ -13,6 +13,7 @@ import safetensors.numpy
 
 import dehaze_jax
 from dehaze_jax.cli.main import main
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods import DehazeFlowConfig, table
 from dehaze_jax.methods.bilateral.config import RELEASED
 from dehaze_jax.methods.bilateral.published import import_published
@@ -33,17 +34,24 @@ def released_weights():
 
 given = released_weights()
 TENSORS = {"conv.bias": np.arange(3, dtype=np.float32), "steps": np.array(3)}
+MORE = {"head.bias": np.ones(2, np.float32)}
 CONFIG = DehazeFlowConfig(width=8)
 
 
 def import_toy(tensors, *, source):
-    bias = tensors["conv.bias"]
-    return Imported(
-        {"params": {"bias": bias}},
-        CONFIG,
-        (Used("conv.bias", "params/bias", bias.shape), Used("a.kernel", "params/a", (3, 3, 1, 2))),
-        (LeftOver("steps", (), "no weight"),),
-    )
+    if "conv.bias" not in tensors:
+        raise InputError(source, "conv.bias is missing")
+    bias, kernel = tensors["conv.bias"], (3, 3, 1, 2)
+    used = [
+        Used("conv.bias", "params/bias", bias.shape),
+        Used("a.kernel", "params/a", kernel),
+        Used("a.kernel", "params/b", kernel),
+    ]
+    if head := "head.bias" in tensors:
+        used.append(Used("head.bias", "params/head", (2,)))
+    left_over = (LeftOver("steps", (), "no weight"),)
+    initial = () if head else ("the head",)
+    return Imported({"params": {"bias": bias}}, CONFIG, tuple(used), left_over, initial)
 
 
 @pytest.fixture
@@ -54,6 +62,7 @@ def run(tmp_path, capsys, monkeypatch):
     methods = types.MappingProxyType({"toy": toy, "closed": table.METHODS["dehazeflow"]})
     monkeypatch.setattr(table, "METHODS", methods)
     safetensors.numpy.save_file(TENSORS, "model.safetensors")
+    safetensors.numpy.save_file(MORE, "head.safetensors")
 
     def run(*args):
         try:
@@ -72,15 +81,28 @@ def test_the_folder_and_the_report(tmp_path, run):
     assert out == [
         "conv.bias -> params/bias 3",
         "a.kernel -> params/a 3 x 3 x 1 x 2",
+        "a.kernel -> params/b 3 x 3 x 1 x 2",
         "steps scalar left over: no weight",
+        "the head is not in the checkpoint and starts at initial values",
         "model.safetensors -> new/mine: 2 tensors used, 1 left over",
     ]
     weights = load_weights("new/mine")
     np.testing.assert_array_equal(weights.variables["params"]["bias"], TENSORS["conv.bias"])
     assert (weights.config["name"], weights.config["width"]) == ("dehazeflow", 8)
     digest = hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
-    assert weights.card["source"] == {"file": "model.safetensors", "sha256": digest}
+    assert weights.card["source"] == [{"file": "model.safetensors", "sha256": digest}]
+    assert weights.card["initial"] == ["the head"]
     assert weights.card["terms"].startswith("Those of the checkpoint's authors")
+
+
+def test_a_checkpoint_in_several_files(run):
+    code, out, err = run("model.safetensors", "head.safetensors", "mine", "--method", "toy")
+    assert (code, err) == (0, [])
+    assert "head.bias -> params/head 2" in out
+    assert out[-1] == "model.safetensors, head.safetensors -> mine: 3 tensors used, 1 left over"
+    card = load_weights("mine").card
+    assert [file["file"] for file in card["source"]] == ["model.safetensors", "head.safetensors"]
+    assert card["initial"] == []
 
 
 def test_importing_again_replaces_the_folder(run):
@@ -109,7 +131,18 @@ def test_importing_again_replaces_the_folder(run):
             "photos: exists and is not a weights folder",
         ),
         (["model.safetensors", "m"], 2, "--method"),
-        (["model.safetensors", "--method", "toy"], 2, "OUTPUT"),
+        (
+            ["model.safetensors", "--method", "toy"],
+            1,
+            "import-torch: needs a checkpoint and an output",
+        ),
+        (["--method", "toy"], 1, "import-torch: needs a checkpoint and an output"),
+        (
+            ["model.safetensors", "model.safetensors", "m", "--method", "toy"],
+            1,
+            "model.safetensors: holds conv.bias, as a file before it does",
+        ),
+        (["head.safetensors", "m", "--method", "toy"], 1, "head.safetensors: conv.bias is missing"),
     ],
 )
 def test_refusals(tmp_path, run, arguments, code, line):
@@ -119,7 +152,7 @@ def test_refusals(tmp_path, run, arguments, code, line):
     assert (left, out, len(err)) == (code, [], 1)
     assert line in err[0]
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"photos", "short.safetensors", "model.safetensors"}
+    assert names == {"photos", "short.safetensors", "model.safetensors", "head.safetensors"}
 
 
 def test_what_is_imported_restores_as_published(tmp_path, capsys, monkeypatch):

@@ -14,7 +14,7 @@ from PIL import Image as pillow
 from dehaze_jax import image
 from dehaze_jax.cli.main import main
 from dehaze_jax.methods.config import RestoreOptions
-from dehaze_jax.methods.protocol import Method
+from dehaze_jax.methods.protocol import Maps, Method
 from dehaze_jax.restoring import Restorer, loading
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (24, 30, 3), np.uint8)
@@ -266,3 +266,42 @@ def test_arguments_that_are_refused(tmp_path, toy, run, monkeypatch, arguments, 
     assert len(err) == 1
     assert err[0].startswith(f"dehaze-jax: error: {line}")
     assert sorted(os.listdir()) == before
+
+
+def test_maps_lie_beside_each_result(tmp_path, monkeypatch, run):
+    def find(context, rows, where):
+        plane = rows[..., 0]
+        return Maps({"transmission": plane, "depth": 2 * plane}, {"density": context})
+
+    method = dataclasses.replace(HALVES, maps=find)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}, strip_pixels=256))
+    source = tmp_path / "in"
+    source.mkdir()
+    image.write(source / "a.png", COLOURS)
+    (source / "b.png").write_bytes(b"")
+    code, out, err = run(source, tmp_path / "out", "--maps")
+    assert code == 1
+    assert (len(out), len(err)) == (2, 1)
+    names = ["a.png", "a_depth.png", "a_maps.npz", "a_transmission.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == names
+    red = COLOURS[..., 0]
+    transmission = image.read(tmp_path / "out" / "a_transmission.png").pixels[..., 0]
+    np.testing.assert_array_equal(transmission, red.astype(np.uint16) * 257)
+    with np.load(tmp_path / "out" / "a_maps.npz") as arrays:
+        np.testing.assert_allclose(arrays["depth"], red / 255 * 2, atol=1e-6)
+        assert arrays["density"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "mine: toy finds no maps; nedr does"),
+        (["--baked"], "maps: are not found on a small copy; leave out --maps or --baked"),
+    ],
+)
+def test_maps_that_are_refused(tmp_path, toy, run, options, line):
+    image.write(tmp_path / "in.png", COLOURS)
+    arguments = ("--weights", "mine", "--maps", *options)
+    code, out, err = run(tmp_path / "in.png", tmp_path / "out.png", *arguments)
+    assert (code, out, err) == (1, [], [f"dehaze-jax: error: {line}"])
+    assert os.listdir(tmp_path) == ["in.png"]

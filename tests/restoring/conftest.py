@@ -50,6 +50,51 @@ def method(request):
     return dataclasses.replace(plain, render=_blurred, halo=2)
 
 
+def _find_maps(context, rows, where):
+    """Depth by brightness and row, and what goes with it."""
+    from dehaze_jax.methods import Maps
+
+    position = (where.start + jnp.arange(rows.shape[-3])).astype(jnp.float32)
+    down = 1 + jnp.clip(position / where.height.astype(jnp.float32), 0, 1)[:, None]
+    depth = rows.mean(axis=-1) * jnp.broadcast_to(down, rows.shape[:-1])
+    density = 0.1 * context["steps"]
+    return Maps(
+        planes={"transmission": jnp.exp(-density * depth), "depth": depth},
+        values={"airlight": context["mean"], "density": density},
+    )
+
+
+def _find_blurred_maps(context, rows, where):
+    """`_find_maps` of the mean of five rows."""
+    padded = jnp.pad(rows, [(0, 0)] * (rows.ndim - 3) + [(2, 2), (0, 0), (0, 0)])
+    count = rows.shape[-3]
+    return _find_maps(context, sum(padded[..., i : i + count, :, :] for i in range(5)) / 5, where)
+
+
+@pytest.fixture
+def mapping(method):
+    """The same method, but it finds maps too."""
+    return dataclasses.replace(method, maps=_find_blurred_maps if method.halo else _find_maps)
+
+
+@pytest.fixture
+def maps_twin(method):
+    """Maps of a whole [h, w, 3] float picture in NumPy float64, after four steps."""
+
+    def find(image):
+        image = image.astype(np.float64)
+        height = len(image)
+        airlight = image.mean(axis=(0, 1))
+        if method.halo:
+            padded = np.pad(image, [(2, 2), (0, 0), (0, 0)], mode="edge")
+            image = np.mean([padded[i : i + height] for i in range(5)], axis=0)
+        depth = image.mean(axis=-1) * (1 + np.arange(height) / height)[:, None]
+        planes = {"transmission": np.exp(-0.4 * depth), "depth": depth}
+        return planes, {"airlight": airlight, "density": np.array(0.4)}
+
+    return find
+
+
 @pytest.fixture
 def variables():
     return {"gain": jnp.float32(0.7)}

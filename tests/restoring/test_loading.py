@@ -1,4 +1,7 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -68,3 +71,60 @@ def test_options_that_are_refused(weights, options, subject):
 def test_an_unknown_name(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         restoring.load(tmp_path / "missing")
+
+
+class TestLoadHazing:
+    @pytest.fixture
+    def learnt(self, monkeypatch):
+        """As if a flow had learnt haze that is thicker to the right."""
+
+        def build_hazing(config, options):
+            def render(variables, context, rows, where):
+                column = jnp.arange(rows.shape[-2], dtype=jnp.float32)[:, None]
+                share = jnp.exp(-options.density * column / jnp.float32(where.width))
+                share = jnp.broadcast_to(share, rows.shape)
+                return share * rows + (1 - share) * jnp.broadcast_to(context, rows.shape)
+
+            def summarise(variables, clear, _):
+                given = options.airlight or (1.0, 1.0, 1.0)
+                return jnp.asarray(given, jnp.float32)
+
+            return dataclasses.replace(methods.build(config), summarise=summarise, render=render)
+
+        entry = dataclasses.replace(methods.METHODS["dehazeflow"], build_hazing=build_hazing)
+        monkeypatch.setattr(methods, "METHODS", {**methods.METHODS, "dehazeflow": entry})
+
+    @pytest.mark.parametrize("airlight", [None, (0.9, 0.5, 0.1)])
+    def test_haze_as_the_method_makes_it(self, weights, flow_config, learnt, airlight):
+        options = methods.HazeOptions(density=2.0, airlight=airlight)
+        add_haze = restoring.load_hazing(weights, options, strip_pixels=100)
+        clear = np.random.default_rng(0).random((20, 15, 3), np.float32)
+        share = np.exp(-2 * np.arange(15) / 15)[:, None]
+        expected = share * clear + (1 - share) * np.asarray(airlight or (1, 1, 1))
+        np.testing.assert_allclose(add_haze(clear), expected, atol=1e-6)
+        assert add_haze.config == flow_config
+        assert add_haze.card["terms"] == "for tests"
+
+    @pytest.mark.devices
+    def test_several_devices(self, weights, learnt):
+        options = methods.HazeOptions(density=1.0)
+        clear = np.random.default_rng(0).random((21, 15, 3), np.float32)
+        one = restoring.load_hazing(weights, options)(clear)
+        four = restoring.load_hazing(weights, options, devices=jax.devices())(clear)
+        np.testing.assert_allclose(four, one, atol=1e-6)
+
+    def test_methods_that_learn_no_haze(self, weights):
+        with pytest.raises(InputError, match="dehazeflow does not learn to render haze") as caught:
+            restoring.load_hazing(weights)
+        assert caught.value.subject == str(weights)
+
+    def test_no_such_weights_and_those_of_another_size(self, tmp_path, weights, learnt):
+        with pytest.raises(InputError, match="no such folder"):
+            restoring.load_hazing(tmp_path / "missing")
+        stored = storage.load_weights(weights)
+        folder = tmp_path / "other"
+        storage.save_weights(
+            folder, {**stored.variables, "stranger": np.zeros(1)}, stored.config, {}
+        )
+        with pytest.raises(InputError, match="stranger"):
+            restoring.load_hazing(folder)

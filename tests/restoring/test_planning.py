@@ -69,6 +69,19 @@ def test_comparisons_lie_beside_results(folder):
     )
 
 
+def test_maps_lie_beside_results(folder):
+    (job,) = plan(["photos/c.gif"], "results", compare=True, maps=True)
+    beside = ["_compare.jpg", "_transmission.png", "_depth.png", "_maps.npz"]
+    assert [path.as_posix() for path in job.outputs] == [
+        "results/c.png",
+        *(f"results/c{ending}" for ending in beside),
+    ]
+    assert job.maps is not None
+    assert job.maps.arrays.name == "c_maps.npz"
+    (plain,) = plan(["photos/c.gif"], "results")
+    assert (plain.maps, plain.outputs) == (None, (pathlib.Path("results/c.png"),))
+
+
 @pytest.mark.parametrize(
     ("inputs", "output", "subject", "reason"),
     [
@@ -105,3 +118,14 @@ def test_a_comparison_is_no_result_of_another(folder):
     (folder / "photos/a_compare.jpg").write_bytes(b"")
     with pytest.raises(InputError, match="output of both"):
         plan(["photos"], "results", compare=True)
+
+
+@pytest.mark.parametrize("plane", ["transmission", "depth"])
+def test_a_map_is_no_result_of_another_and_no_input(folder, plane):
+    (folder / f"photos/a_{plane}.png").write_bytes(b"")
+    assert len(plan(["photos"], "results")) == 4
+    with pytest.raises(InputError, match=r"output of both photos.a.png and photos.a_") as caught:
+        plan(["photos"], "results", maps=True)
+    assert caught.value.subject == f"results/a_{plane}.png"
+    with pytest.raises(InputError, match="is an input"):
+        plan(["photos/a.png", f"photos/a_{plane}.png"], "photos", maps=True)

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from dehaze_jax import image as im
 from dehaze_jax import restoring
 from dehaze_jax.errors import InputError
-from dehaze_jax.restoring import strips
+from dehaze_jax.restoring import cutting, strips
 
 SIZES = [(1, 1), (5, 1), (33, 20)]
 
@@ -111,14 +111,14 @@ def test_progress_reaches_the_last_row(method, variables):
     ],
 )
 def test_strip_shape(height, width, pixels, shape):
-    assert strips.strip_shape(height, width, pixels) == shape
+    assert cutting.strip_shape(height, width, pixels) == shape
 
 
 @pytest.mark.parametrize(("halo", "rows"), [(1, 4), (2, 8), (3, 16), (5, 32), (40, 192)])
 def test_strips_are_not_low_for_their_halo(halo, rows):
     """Not even where fewer pixels are asked for; a picture lower than that is one strip."""
-    assert strips.strip_shape(180, 4000, 1, halo=halo) == (rows, 4096)
-    assert strips.strip_shape(180, 100, 2**20, halo=halo) == (192, 128)
+    assert cutting.strip_shape(180, 4000, 1, halo=halo) == (rows, 4096)
+    assert cutting.strip_shape(180, 100, 2**20, halo=halo) == (192, 128)
 
 
 def test_values_that_are_not_finite_are_refused(method, variables):

@@ -47,6 +47,7 @@ class Whole:
 )
 def test_a_config_survives_json(config):
     text = json.dumps(config_to_dict(config))
+    assert json.loads(text) == config_to_dict(config)
     assert config_from_dict(Whole, json.loads(text), source="c.json") == config
 
 

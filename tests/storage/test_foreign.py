@@ -145,6 +145,25 @@ def test_a_state_dict_alone_or_under_a_key(saved, tensors, key, zipped):
     check(read_foreign(saved(content, _use_new_zipfile_serialization=zipped)))
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_state_dicts_under_their_own_names(saved, torch, tensors, zipped):
+    net = torch.nn.DataParallel(torch.nn.Linear(2, 3))
+    optimiser = torch.optim.Adam(net.parameters())
+    net(torch.zeros(1, 2)).sum().backward()
+    optimiser.step()
+    content = {
+        "first": tensors,
+        "epoch": 3,
+        "second": net.state_dict(),
+        "optimizer": optimiser.state_dict(),
+    }
+    found = read_foreign(saved(content, _use_new_zipfile_serialization=zipped))
+    first = {f"first.{name}": array for name, array in ARRAYS.items()}
+    second = {"second.weight": net.module.weight, "second.bias": net.module.bias}
+    second = {name: tensor.detach().numpy() for name, tensor in second.items()}
+    check(found, {**first, **second})
+
+
 def test_the_prefix_of_a_model_on_several_devices(saved, torch):
     net = torch.nn.DataParallel(torch.nn.Linear(2, 3))
     found = read_foreign(saved({"state_dict": net.state_dict()}))
