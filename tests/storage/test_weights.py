@@ -145,7 +145,7 @@ def test_the_released_weights_load():
                 assert {"rgb-full/psnr", "rgb-ssim256/ssim", "y-full/psnr"} <= set(scores)
 
 
-@pytest.mark.parametrize("name", released())
+@pytest.mark.parametrize("name", [name for name in released() if name != "nedr"])  # unpaired
 @pytest.mark.parametrize("real_set", ["o-haze_800", "i-haze_800", "nh-haze_800", "nh-haze2_800"])
 def test_the_released_weights_are_better_than_both_baselines_on_real_haze(name, real_set):
     scores = find_weights(name).card["scores"][real_set]
