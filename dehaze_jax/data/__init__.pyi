@@ -26,3 +26,7 @@ from .records import encode_picture as encode_picture
 from .records import encode_transmission as encode_transmission
 from .records import stored_bytes as stored_bytes
 from .splits import split_scenes as split_scenes
+from .tiles import check_tile as check_tile
+from .tiles import decode_region as decode_region
+from .tiles import encode_tiles as encode_tiles
+from .tiles import tile_places as tile_places

@@ -30,14 +30,7 @@ _EXTRAS = {
 }
 
 
-def _decode(data: bytes | None) -> np.ndarray:
-    pixels = decode_picture(data or b"")
-    if pixels is None:
-        raise ValueError("not a picture")
-    return pixels
-
-
-_FEATURES = {"id": bytes.decode, "hazy": _decode, "clear": _decode, **_EXTRAS}
+_FEATURES = {"id": bytes.decode, "hazy": decode_picture, "clear": decode_picture, **_EXTRAS}
 
 
 class Prepared:

@@ -4,6 +4,7 @@ Pictures in a record are PNG or JPEG bytes, R G B, 8 or 16 bits. Transmission is
 over [0, 1]; depth is a compressed float16 array.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import zlib
@@ -52,22 +53,39 @@ class Examples(Protocol):
     def __iter__(self) -> Iterator[Example]: ...
 
 
-def encode_picture(pixels: np.ndarray) -> bytes:
-    """PNG bytes of `[h, w, 3]` or `[h, w]`, uint8 or uint16."""
+def encode_picture(pixels: np.ndarray, *, quality: int | None = None) -> bytes:
+    """Bytes of `[h, w, 3]` or `[h, w]`, uint8 or uint16, as PNG, or as JPEG of a quality.
+
+    Args:
+        pixels: the picture.
+        quality: of JPEG with colours at full resolution, 1 to 100, for uint8 only; None is PNG.
+
+    Raises:
+        ValueError: pixels that the format has no place for.
+    """
+    suffix, options = ".png", []
+    if quality is not None:
+        suffix = ".jpg"
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    if pixels.dtype not in ((np.uint8, np.uint16) if quality is None else (np.uint8,)):
+        raise ValueError(f"pixels of {pixels.dtype} cannot be encoded as {suffix}")
     ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-    done, data = cv2.imencode(".png", np.ascontiguousarray(ordered))
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(ordered), options)
     if not done:
-        raise ValueError(f"cannot encode an array {pixels.shape} of {pixels.dtype} as PNG")
+        raise ValueError(f"cannot encode an array {pixels.shape} of {pixels.dtype} as {suffix}")
     return data.tobytes()
 
 
-def decode_picture(data: bytes) -> np.ndarray | None:
-    """`[h, w, 3]` R G B with the stored depth, or None where the bytes are no picture."""
+def decode_picture(data: bytes) -> np.ndarray:
+    """`[h, w, 3]` R G B with the stored depth; ValueError where the bytes are no picture."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _COLOUR)
-    except cv2.error:
-        return None
-    return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    except cv2.error as error:
+        raise ValueError("not a picture") from error
+    if pixels is None:
+        raise ValueError("not a picture")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def stored_bytes(
@@ -87,9 +105,9 @@ def stored_bytes(
     plain = not picture.grey and picture.alpha is None and pixels.dtype == dtype
     if plain and path.suffix.lower() in (".png", ".jpg", ".jpeg"):
         data = path.read_bytes()
-        decoded = decode_picture(data)
-        if decoded is not None and np.array_equal(decoded, pixels):
-            return data
+        with contextlib.suppress(ValueError):  # a JPEG file by another name
+            if np.array_equal(decode_picture(data), pixels):
+                return data
     if pixels.dtype != dtype:
         pixels = from_float(to_float(pixels), dtype)
     return encode_picture(pixels)
