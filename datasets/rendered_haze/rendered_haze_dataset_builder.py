@@ -4,111 +4,130 @@ Splits share no photograph and no scene.
 """
 
 import dataclasses
-import io
+import functools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
 from dehaze_jax import haze
-from dehaze_jax.data import density, encode_picture, encode_transmission, split_scenes
+from dehaze_jax.data import BuilderConfig, Dataset, ShardedBuilder, Task, density, split_scenes
+from dehaze_jax.errors import InputError
 from dehaze_jax.image import from_float
 
 from . import scenes
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
-    """Options of the builder; `name` is photographs, landscapes or folder.
+class Config(BuilderConfig):
+    """Options of the builder.
 
     Attributes:
         source: folder of clear pictures.
-        height: of landscapes.
-        width: of landscapes.
+        size: height and width of landscapes.
         scenes: number of landscapes.
         hazes: hazy pictures of each scene.
-        seed: of everything drawn.
+
+    Raises:
+        InputError: a number below 1.
     """
 
     source: str = ""
-    height: int = 384
-    width: int = 512
+    size: tuple[int, int] = (384, 512)
     scenes: int = 24
     hazes: int = 4
-    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if min(*self.size, self.scenes, self.hazes) < 1:
+            raise InputError(self.name, "size, scenes and hazes must be at least 1")
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(ShardedBuilder):
     """Haze rendered on clear pictures of known or plausible depth."""
 
     name = "rendered_haze"
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "First version."}
-    report: Callable[[int, int], None] | None = None
+    config: Config
+    config_class: ClassVar[type[BuilderConfig]] = Config
+    variants = (
+        Dataset(
+            name="rendered_haze/photographs",
+            title="haze on the photographs that scikit-image carries",
+            obtain="made",
+        ),
+        Dataset(
+            name="rendered_haze/landscapes",
+            title="haze on procedural landscapes with exact depth, at any size",
+            obtain="made",
+        ),
+        Dataset(
+            name="rendered_haze/folder",
+            title="haze on your clear pictures; depth maps from its depth/ folder, if there",
+            obtain="yours",
+        ),
+    )
 
-    def __init__(self, **options: Any):
-        self._config: Config = options["config"]
-        super().__init__(**options)
+    def plan(self) -> dict[str, list[Task]]:
+        """A task for each scene."""
+        return {
+            split: [self._task(name, scene) for name, scene in members.items()]
+            for split, members in self._scenes().items()
+        }
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        picture = tfds.features.Image(shape=(None, None, 3))
-        features = tfds.features.FeaturesDict(
-            {
-                "id": tfds.features.Text(),
-                "hazy": picture,
-                "clear": picture,
-                "transmission": tfds.features.Image(shape=(None, None, 1), dtype=np.uint16),
-                "depth": tfds.features.Tensor(
-                    shape=(None, None), dtype=np.float16, encoding="zlib"
-                ),
-                "beta": tfds.features.Scalar(dtype=np.float32),
-                "airlight": tfds.features.Tensor(shape=(3,), dtype=np.float32),
-                "non_homogeneity": tfds.features.Scalar(dtype=np.float32),
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features, supervised_keys=("hazy", "clear"), disable_shuffling=True
-        )
+    def features(self) -> dict[str, Any]:
+        """Pictures, and all parameters of the haze."""
+        return {
+            **self.config.features(("hazy", "clear", "transmission"), np.uint8),
+            "depth": tfds.features.Tensor(shape=(None, None), dtype=np.float16, encoding="zlib"),
+            "beta": tfds.features.Scalar(dtype=np.float32),
+            "airlight": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+            "non_homogeneity": tfds.features.Scalar(dtype=np.float32),
+        }
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        splits = self._loaders()
-        self._done = 0
-        self._total = self._config.hazes * sum(map(len, splits.values()))
-        return {split: self._generate_examples(loaders) for split, loaders in splits.items()}
-
-    def _loaders(self) -> dict[str, dict[str, scenes.Load]]:
-        config = self._config
+    def _scenes(self) -> dict[str, dict[str, scenes.Source]]:
+        config = self.config
         if config.name == "photographs":
             return scenes.photographs(config.seed)
         if config.name == "landscapes":
-            loaders = scenes.landscapes(config.seed, config.scenes, config.height, config.width)
+            sources = scenes.landscapes(config.seed, config.scenes, *config.size)
         else:
-            loaders = scenes.folder(pathlib.Path(config.source), config.seed)
+            sources = scenes.folder(pathlib.Path(config.source), config.seed)
         return {
-            split: {name: loaders[name] for name in names}
-            for split, names in split_scenes(loaders, seed=config.seed).items()
+            split: {name: sources[name] for name in names}
+            for split, names in split_scenes(sources, seed=config.seed).items()
         }
 
-    def _generate_examples(
-        self, loaders: Mapping[str, scenes.Load]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name, load in loaders.items():
-            scene = load()
-            for number in range(self._config.hazes):
-                entropy = [self._config.seed, number, *name.encode()]
-                example = _render(scene, np.random.default_rng(entropy))
-                identity = f"{name}_{number}"
-                yield identity, {"id": identity, "clear": io.BytesIO(scene.data), **example}
-                self._done += 1
-                if self.report:
-                    self.report(self._done, self._total)
+    def _task(self, name: str, source: scenes.Source) -> Task:
+        return Task(
+            id=name,
+            files=source.files,
+            make=functools.partial(self._make, name, source),
+            weight=source.weight * self.config.hazes,
+            examples=self.config.hazes,
+        )
+
+    def _make(self, name: str, source: scenes.Source) -> list[dict[str, Any]]:
+        scene = source.load()
+        examples = []
+        for number in range(self.config.hazes):
+            entropy = [self.config.seed, number, *name.encode()]
+            hazy, transmission, known = _render(scene, np.random.default_rng(entropy))
+            pictures = {"hazy": hazy, "clear": scene.levels, "transmission": transmission}
+            stored = self.config.store(pictures, as_read={"clear": scene.data})
+            examples.append({"id": f"{name}_{number}", **stored, **known})
+        return examples
 
 
-def _render(scene: scenes.Scene, rng: np.random.Generator) -> dict[str, Any]:
-    """One haze: transmission at the median depth, brightness and tint of the airlight, patches."""
+def _render(
+    scene: scenes.Scene, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """One haze: transmission at the median depth, brightness and tint of the airlight, patches.
+
+    Returns:
+        The hazy picture uint8, the transmission `[h, w]`, and the other features.
+    """
     median = float(np.median(scene.depth))
     beta = float(-np.log(rng.uniform(0.2, 0.85)) / max(median, 1e-6))
     airlight = rng.uniform(0.7, 1.0) + rng.normal(0, 0.015, size=3)
@@ -117,14 +136,13 @@ def _render(scene: scenes.Scene, rng: np.random.Generator) -> dict[str, Any]:
     height, width = scene.depth.shape
     field = density(int(rng.integers(2**31)), height, width, strength=strength)
     hazy, transmission = _compose(scene.clear, scene.depth, np.float32(beta) * field, airlight)
-    return {
-        "hazy": io.BytesIO(encode_picture(from_float(np.asarray(hazy), np.uint8))),
-        "transmission": io.BytesIO(encode_transmission(np.asarray(transmission))),
+    known = {
         "depth": scene.depth.astype(np.float16),
         "beta": np.float32(beta),
         "airlight": airlight,
         "non_homogeneity": np.float32(strength),
     }
+    return from_float(np.asarray(hazy), np.uint8), np.asarray(transmission), known
 
 
 @jax.jit

@@ -86,7 +86,7 @@ def main(args: list[str]) -> int:
 
 def _open(options: Evaluate):
     """The pairs and the name of their dataset."""
-    from dehaze_jax.data.pairing import pair_folders
+    from dehaze_jax.data.folders import pair_folders
     from dehaze_jax.data.prepared import open_prepared
     from dehaze_jax.errors import InputError
 

@@ -1,26 +1,22 @@
-"""`dehaze-jax prepare`: a dataset builder or the user's pictures to a prepared dataset."""
+"""`dehaze-jax prepare`: a public dataset or the user's pictures to a prepared dataset."""
 
 import dataclasses
-from typing import Annotated
+import json
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from dehaze_jax.cli.parsing import parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepare:
-    """Write a prepared dataset.
+    """Write a prepared dataset; dehaze-jax data list tells which there are.
 
-    rendered_haze/photographs: haze on the photographs that scikit-image carries.
-
-    rendered_haze/landscapes: haze on procedural landscapes with exact depth.
-
-    rendered_haze/folder: haze on your clear pictures; depth maps from depth/, if there.
-
-    paired_folder: your hazy/ and clear/ folders, or train/, val/ and test/ with both in each.
+    Stopped or killed, the same command goes on where it was. A file that cannot be used fails the
+    command, once all others are done, and is listed with all its like in DIR.report.json.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -28,17 +24,31 @@ class Prepare:
     to: Annotated[str, tyro.conf.arg(metavar="DIR")]
     """Folder to write; it appears when it is complete."""
     source: Annotated[str | None, tyro.conf.arg(name="from", metavar="DIR")] = None
-    """Folder of your pictures, for rendered_haze/folder and paired_folder."""
-    size: Annotated[tuple[int, int], tyro.conf.arg(metavar="HEIGHT WIDTH")] = (384, 512)
-    """Height and width of landscapes."""
-    scenes: int = 24
-    """Number of landscapes."""
-    hazes: int = 4
-    """Hazy pictures of each scene, for rendered haze."""
-    seed: int = 0
-    """Seed of everything drawn."""
+    """Folder of the pictures, at any depth below it."""
+    tiles: int | None = None
+    """Side in pixels of the tiles that pictures are stored in, a multiple of 8, for crops of large
+    pictures; 0, the default, stores whole pictures."""
+    quality: int | None = None
+    """Quality of JPEG, 1 to 100; the default keeps every pixel as it is."""
+    bad: Literal["fail", "skip"] = "fail"
+    """What to do about files that cannot be used; skip leaves them out."""
+    workers: int = 0
+    """Threads that read and encode; 0 is one for each core."""
+    rule: Literal["auto", "stem", "token", "prefix", "sorted"] | None = None
+    """How hazy and clear files are paired; the default is as the dataset says."""
+    size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
+    """Height and width of landscapes; 384 512 by default."""
+    scenes: int | None = None
+    """Number of landscapes; 24 by default."""
+    hazes: int | None = None
+    """Hazy pictures of each scene, for rendered haze; 4 by default."""
+    seed: int | None = None
+    """Seed of everything drawn; 0 by default."""
     overwrite: bool = False
     """Replace a prepared dataset that stands there."""
+
+
+_OPTIONS = ("tiles", "quality", "rule", "size", "scenes", "hazes", "seed")
 
 
 def main(args: list[str]) -> int:
@@ -48,20 +58,26 @@ def main(args: list[str]) -> int:
     )
     from dehaze_jax import data
 
+    given = {key: getattr(options, key) for key in _OPTIONS if getattr(options, key) is not None}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task("examples", total=None)
         target = data.prepare(
             options.name,
             options.to,
             source=options.source,
             overwrite=options.overwrite,
-            size=options.size,
-            scenes=options.scenes,
-            hazes=options.hazes,
-            seed=options.seed,
+            bad=options.bad,
+            workers=options.workers,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
+            **given,
         )
+    report = json.loads((target / "report.json").read_bytes())
+    for note in report["notes"]:
+        errors.print(f"{target}: warning: {note}")
+    if left_out := len(report["left_out"]):
+        errors.print(f"{target}: warning: {left_out} left out, see {target / 'report.json'}")
     sizes = ", ".join(f"{count} {split}" for split, count in data.split_sizes(target).items())
     out = Console(soft_wrap=True, highlight=False, markup=False)
     out.print(f"{target}: {sizes}")

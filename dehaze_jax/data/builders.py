@@ -1,74 +1,28 @@
-"""Making prepared datasets with the TFDS builders of the `datasets/` folder.
-
-Builders are loaded by path: no top-level package called `datasets` is imported or installed.
-"""
+"""Making prepared datasets with the TFDS builders of the `datasets/` folder."""
 
 import contextlib
 import dataclasses
-import importlib
-import importlib.util
 import json
 import logging
 import os
 import pathlib
-import re
-import secrets
-import shutil
-import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow_datasets as tfds
+from etils import epath
 
-from dehaze_jax.data.prepared import CHECKSUMS, record_checksums
+from dehaze_jax.data.building import BuilderConfig, ShardedBuilder, Task
+from dehaze_jax.data.layouts import Dataset
+from dehaze_jax.data.prepared import CHECKSUMS
+from dehaze_jax.data.registry import find_builder
+from dehaze_jax.data.workshop import check_target, publish, workshop
+from dehaze_jax.data.writing import Bad, Progress, Shard, Workplace, write_records
 from dehaze_jax.errors import InputError
+from dehaze_jax.storage.files import write_json
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the examples done and the examples in all."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class BuilderEntry:
-    """Where a dataset's builder stands and what it needs.
-
-    Attributes:
-        folder: folder of the builder below `datasets/`.
-        config: name of its configuration.
-        summary: one line for listings.
-        needs_source: it is made of pictures of the user's.
-    """
-
-    folder: str
-    config: str
-    summary: str
-    needs_source: bool = False
-
-
-BUILDERS: dict[str, BuilderEntry] = {
-    "rendered_haze/photographs": BuilderEntry(
-        folder="rendered_haze",
-        config="photographs",
-        summary="haze on the photographs that scikit-image carries",
-    ),
-    "rendered_haze/landscapes": BuilderEntry(
-        folder="rendered_haze",
-        config="landscapes",
-        summary="haze on procedural landscapes with exact depth, at any size",
-    ),
-    "rendered_haze/folder": BuilderEntry(
-        folder="rendered_haze",
-        config="folder",
-        summary="haze on your clear pictures; depth maps from its depth/ folder, if there",
-        needs_source=True,
-    ),
-    "paired_folder": BuilderEntry(
-        folder="paired_folder",
-        config="pairs",
-        summary="your hazy/ and clear/ folders, or train/, val/ and test/ with both in each",
-        needs_source=True,
-    ),
-}
+REPORT = "report.json"
+"""What was prepared from what, and what was left out; beside the records."""
 
 
 def prepare(
@@ -77,130 +31,170 @@ def prepare(
     *,
     source: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    size: tuple[int, int] = (384, 512),
-    scenes: int = 24,
-    hazes: int = 4,
-    seed: int = 0,
+    bad: Bad = "fail",
+    workers: int = 0,
     progress: Progress | None = None,
+    **options: Any,
 ) -> pathlib.Path:
     """Writes a prepared dataset. It appears whole under its name, or not at all.
 
+    What is finished when it is stopped or killed stays in a hidden folder beside `to`; the same
+    call goes on from there.
+
     Args:
-        name: key of `BUILDERS`; `rendered_haze` alone means its `folder` with a source, else its
-            `photographs`.
+        name: one of `list_datasets`; `rendered_haze` alone means its `folder` with a source, else
+            its `photographs`.
         to: directory to write.
-        source: folder of the user's pictures, for the datasets made of them.
+        source: folder of the pictures, for the datasets that have some.
         overwrite: replace a prepared dataset that stands at `to`.
-        size: height and width of landscapes.
-        scenes: number of landscapes.
-        hazes: hazy pictures of each scene, for rendered haze.
-        seed: of everything drawn.
-        progress: told after every example.
+        bad: what to do about files that cannot be used. `fail` prepares everything else, lists all
+            of them in a file beside `to`, and raises; once they are mended or replaced, the same
+            call has only them to do. `skip` leaves them out. Scores on copies that lack pictures do
+            not compare, so nothing is left out unless it is asked for.
+        workers: threads that read and encode; 0 is one for each core.
+        progress: told after every task.
+        **options: fields of the builder's `config_class`, such as `tiles`.
 
     Returns:
-        `to`.
+        `to`. What there is to say of it stands in its `report.json`.
 
     Raises:
-        InputError: unknown name, a number out of range, source missing or damaged, `to` in the
-            way or not writable.
+        InputError: unknown name or option, a value out of range, source missing, files that cannot
+            be used, `to` in the way or not writable, disk too small.
     """
     if name == "rendered_haze":
         name = "rendered_haze/folder" if source is not None else "rendered_haze/photographs"
-    if name not in BUILDERS:
-        raise InputError(name, f"no such dataset; there are: {', '.join(BUILDERS)}")
-    entry = BUILDERS[name]
-    if entry.needs_source and source is None:
-        raise InputError(name, "is made of your own pictures: give the folder they are in (--from)")
-    if source is not None and not entry.needs_source:
-        raise InputError(name, "takes no pictures of yours")
-    if min(*size, scenes, hazes) < 1:
-        raise InputError(name, "size, scenes and hazes must be at least 1")
-    if seed < 0:
-        raise InputError("seed", f"{seed} is below zero")
+    builder_class, dataset = find_builder(name)
+    config = _configure(builder_class, dataset, source, options)
     target = pathlib.Path(to)
-    _check_target(target, overwrite=overwrite)
-    module = load_builder(entry.folder)
-    options: dict[str, Any] = {"seed": seed}
-    if entry.needs_source:
-        options["source"] = os.fspath(pathlib.Path(os.fspath(source or "")).absolute())
-    if entry.folder == "rendered_haze":
-        options |= {"hazes": hazes}
-    if entry.config == "landscapes":
-        options |= {"height": size[0], "width": size[1], "scenes": scenes}
-    config = module.Config(name=entry.config, **options)
-    with _workshop(target) as folder, _silent_tfds():
-        builder = module.Builder(data_dir=folder / "new", config=config, file_format="array_record")
-        builder.report = progress
-        # These two print whatever the logging level is.
-        builder._log_download_bytes = builder._log_download_done = lambda: None
-        builder.download_and_prepare()
-        built = pathlib.Path(builder.data_dir)
-        checksums = json.dumps(record_checksums(built), indent=2)
-        (built / CHECKSUMS).write_text(checksums)
-        if target.exists():
-            os.replace(target, folder / "old")
-        os.replace(built, target)
+    check_target(target, overwrite=overwrite)
+    with workshop(target) as (records, notes), _silent_tfds():
+        builder = builder_class(config=config, data_dir=records)
+        place = Workplace(
+            records=records,
+            notes=notes,
+            target=target,
+            identity=_identity(builder),
+            serialize=builder.serialize,
+            bad=bad,
+            workers=workers or len(os.sched_getaffinity(0)),
+        )
+        files, faults = _write(builder, place, progress)
+        report = {
+            "dataset": name,
+            "source": os.fspath(source or ""),
+            "options": {key: value for key, value in options.items() if value is not None},
+            "notes": builder.notes,
+            "left_out": [{"file": fault.subject, "reason": fault.reason} for fault in faults],
+        }
+        listing = target.with_name(f"{target.name}.{REPORT}")
+        if faults and bad == "fail":
+            write_json(listing, report)
+            more = f"; {len(faults) - 1} more in {listing}" if faults[1:] else ""
+            raise InputError(faults[0].subject, f"{faults[0].reason}{more}")
+        listing.unlink(missing_ok=True)
+        _describe(builder, records, files, report)
+        publish(records, notes, target)
     return target
 
 
-def load_builder(folder: str) -> ModuleType:
-    """The module with `Config` and `Builder` of a folder below `datasets/`, loaded by path."""
-    package = f"_dehaze_jax_datasets_{folder}"
-    if package not in sys.modules:
-        init = _builders_root() / folder / "__init__.py"
-        spec = importlib.util.spec_from_file_location(package, init)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"cannot load {init}")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[package] = module
-        spec.loader.exec_module(module)
-    return importlib.import_module(f"{package}.{folder}_dataset_builder")
+def _configure(
+    builder: type[ShardedBuilder],
+    dataset: Dataset,
+    source: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> BuilderConfig:
+    name, known = dataset.name, _options(builder.config_class)
+    for option in set(options) - known:
+        raise InputError(name, f"has no option {option}; it has: {', '.join(sorted(known))}")
+    given = dict(options)
+    if dataset.obtain == "made":
+        if source is not None:
+            raise InputError(name, "takes no pictures of yours")
+    elif source is None:
+        how = dataset.fetch or "is made of your own pictures: give the folder they are in"
+        raise InputError(name, f"{how} (--from)")
+    else:
+        given["source"] = os.path.abspath(source)
+    return builder.config_class(name=dataset.config, **given)
 
 
-def _builders_root() -> pathlib.Path:
-    """`_datasets/` inside an installed package, `datasets/` beside it in a checkout."""
-    package = pathlib.Path(__file__).parents[1]
-    installed = package / "_datasets"
-    return installed if installed.is_dir() else package.parent / "datasets"
+def _options(config: type[BuilderConfig]) -> set[str]:
+    """Names of the options that are the builder's own."""
+    foreign = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+    return {field.name for field in dataclasses.fields(config)} - foreign - {"source"}
 
 
-def _check_target(target: pathlib.Path, *, overwrite: bool) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError(target, "is a file; a dataset needs a folder")
-    if not any(target.iterdir()):
-        return
-    if not overwrite:
-        raise InputError(target, "exists and is not empty; --overwrite replaces a prepared dataset")
-    if not (target / "dataset_info.json").is_file():
-        raise InputError(target, "is no prepared dataset, so it is not replaced")
+def _identity(builder: ShardedBuilder) -> str:
+    """What decides a builder's records, beside the files that it reads."""
+    options = {key: getattr(builder.config, key) for key in _options(type(builder.config))}
+    features = tfds.features.FeaturesDict(builder.features()).to_json()
+    parts = [builder.dataset.name, str(builder.version), options, features]
+    return json.dumps(parts, sort_keys=True)
 
 
-@contextlib.contextmanager
-def _workshop(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A hidden folder beside the target, gone afterwards whatever happens."""
-    folder = target.absolute().parent / f".{target.name}.{secrets.token_hex(4)}.partial"
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror or error}"
-        raise InputError(target, reason) from error
-    except RuntimeError as error:
-        # How the writer of array records tells of a full disk.
-        told = re.search(r"\w+\(\) failed: ([^;]+)", str(error))
-        if told is None:
-            raise
-        raise InputError(target, f"cannot be written: {told[1]}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _write(
+    builder: ShardedBuilder, place: Workplace, progress: Progress | None
+) -> tuple[dict[str, dict[str, Shard]], list[InputError]]:
+    """Writes the record files, by split and name; and all that cannot be used."""
+    names: dict[str, list[str]] = {}
+    tasks: dict[str, Sequence[Task]] = {}
+    for split, shards in builder.shards().items():
+        paths = _template(builder, place.records, split).sharded_filepaths(len(shards))
+        names[split] = [path.name for path in paths]
+        tasks |= dict(zip(names[split], shards, strict=True))
+    if builder.faults and place.bad == "fail":
+        return {}, builder.faults
+    finished, faults = write_records(tasks, place, progress)
+    files = {
+        split: {name: finished[name] for name in members if name in finished}
+        for split, members in names.items()
+    }
+    return files, builder.faults + faults
+
+
+def _template(
+    builder: ShardedBuilder, records: pathlib.Path, split: str
+) -> tfds.core.ShardedFileTemplate:
+    return tfds.core.ShardedFileTemplate(
+        data_dir=epath.Path(records),
+        dataset_name=builder.name,
+        split=split,
+        filetype_suffix="array_record",
+    )
+
+
+def _describe(
+    builder: ShardedBuilder,
+    records: pathlib.Path,
+    files: Mapping[str, Mapping[str, Shard]],
+    report: Mapping[str, Any],
+) -> None:
+    """Writes what stands beside the records: TFDS's own files, checksums and report."""
+    wanted = {name: shard for shards in files.values() for name, shard in shards.items()}
+    for path in records.iterdir():  # of an earlier call with other shards
+        if path.name not in wanted:
+            path.unlink()
+    splits = [
+        tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[shard.examples for shard in shards.values()],
+            num_bytes=sum(shard.bytes for shard in shards.values()),
+            filename_template=_template(builder, records, split),
+        )
+        for split, shards in files.items()
+    ]
+    builder.info.set_file_format("array_record", override=True)
+    builder.info.set_splits(tfds.core.SplitDict(splits))
+    builder.info.write_to_directory(records)
+    checksums = {name: {"bytes": s.bytes, "sha256": s.sha256} for name, s in wanted.items()}
+    write_json(records / CHECKSUMS, dict(sorted(checksums.items())))
+    write_json(records / REPORT, report)
 
 
 @contextlib.contextmanager
 def _silent_tfds() -> Iterator[None]:
-    """No bars of TFDS, and no warning that a configuration is not one of its built-in ones."""
-    tfds.disable_progress_bar()
+    """No warning that a configuration is not one of TFDS's built-in ones."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -4,23 +4,21 @@ The rules cover how the public dehazing sets name their files: equal names, `140
 `1400.png`, `01_outdoor_hazy.JPG` for `01_outdoor_GT.jpg`, sub-folders `part1/`, `part2/`.
 """
 
-import contextlib
 import dataclasses
-import hashlib
 import os
 import pathlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from dehaze_jax.data.records import Example
 from dehaze_jax.errors import InputError
-from dehaze_jax.image.files import IMAGE_SUFFIXES, read
+from dehaze_jax.image.files import IMAGE_SUFFIXES
 
 Rule: TypeAlias = Literal["auto", "stem", "token", "prefix", "sorted"]
+NameField: TypeAlias = Literal["id", "index", "airlight", "beta"]
 
 LARGEST_CROP = 32
 """Pixels by which the sizes of a pair may differ; the larger picture is cropped at its centre."""
@@ -68,69 +66,117 @@ def list_images(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
 def find_pairs(
     hazy: str | os.PathLike[str], clear: str | os.PathLike[str], *, rule: Rule = "auto"
 ) -> tuple[Pair, ...]:
-    """Pairs every hazy picture with a clear one, by file names alone.
+    """Pairs every hazy picture with a clear one, by file names alone; see `match_pairs`.
+
+    Args:
+        hazy: folder of hazy pictures, sub-folders included.
+        clear: folder of clear pictures; may be the same folder, where names tell them apart.
+        rule: see `match_pairs`.
+
+    Raises:
+        InputError: a folder missing or empty, a hazy file without a partner or with several.
+    """
+    pairs, faults = match_pairs([hazy], [clear], rule=rule)
+    if faults:
+        raise faults[0]
+    return pairs
+
+
+def match_pairs(
+    hazy: Sequence[str | os.PathLike[str]],
+    clear: Sequence[str | os.PathLike[str]],
+    *,
+    rule: Rule = "auto",
+) -> tuple[tuple[Pair, ...], tuple[InputError, ...]]:
+    """Pairs hazy pictures with clear ones, by file names alone.
 
     With `rule="auto"` each hazy file takes the first of these that finds a partner: the same path
     below the folder, `stem`, `token`, `prefix`.
 
     Args:
-        hazy: folder of hazy pictures, sub-folders included.
-        clear: folder of clear pictures; may be the same folder, where names tell them apart.
+        hazy: folders of hazy pictures, sub-folders included.
+        clear: folders of clear pictures; may be the same, where names tell them apart.
         rule: `stem`: equal names without suffix. `token`: names equal once the words hazy/haze and
             GT/clear/clean are left out. `prefix`: the hazy name up to its first `_` is the clear
             name. `sorted`: both lists in order, if equally long.
 
+    Returns:
+        The pairs, and what is wrong with the hazy files that have no partner or several, or the id
+        of another.
+
     Raises:
-        InputError: a folder missing or empty, a hazy file without a partner or with several.
+        InputError: a folder missing or empty, or names that do not tell hazy from clear.
     """
-    hazy_root, clear_root = pathlib.Path(hazy), pathlib.Path(clear)
-    hazy_files, clear_files = list_images(hazy_root), list_images(clear_root)
-    if hazy_root.resolve() == clear_root.resolve():
-        hazy_files = [path for path in hazy_files if _HAZY_TOKEN.search(path.stem)]
-        clear_files = [path for path in clear_files if not _HAZY_TOKEN.search(path.stem)]
+    hazy_roots, clear_roots = ([pathlib.Path(root) for root in roots] for roots in (hazy, clear))
+    hazy_files = {path: root for root in hazy_roots for path in list_images(root)}
+    clear_files = {path: root for root in clear_roots for path in list_images(root)}
+    if {root.resolve() for root in hazy_roots} & {root.resolve() for root in clear_roots}:
+        hazy_files = {p: root for p, root in hazy_files.items() if _HAZY_TOKEN.search(p.stem)}
+        clear_files = {p: root for p, root in clear_files.items() if not _HAZY_TOKEN.search(p.stem)}
         if not hazy_files or not clear_files:
-            raise InputError(hazy_root, "hazy and clear pictures cannot be told apart by name")
-    if rule == "sorted":
-        if len(hazy_files) != len(clear_files):
-            counts = f"{len(hazy_files)} hazy and {len(clear_files)} clear pictures"
-            raise InputError(hazy_root, f"cannot be paired in sorted order: {counts}")
-        partners = clear_files
-    else:
-        match = _Matcher(clear_root, clear_files, rule)
-        partners = [match(path, hazy_root) for path in hazy_files]
-    pairs = tuple(
-        Pair(path.relative_to(hazy_root).with_suffix("").as_posix(), path, partner)
-        for path, partner in zip(hazy_files, partners, strict=True)
-    )
-    seen: dict[str, pathlib.Path] = {}
-    for pair in pairs:
-        if pair.id in seen:
-            raise InputError(pair.hazy, f"has the same name as {seen[pair.id].name}")
-        seen[pair.id] = pair.hazy
-    return pairs
+            raise InputError(hazy_roots[0], "hazy and clear pictures cannot be told apart by name")
+    if rule == "sorted" and len(hazy_files) != len(clear_files):
+        counts = f"{len(hazy_files)} hazy and {len(clear_files)} clear pictures"
+        raise InputError(hazy_roots[0], f"cannot be paired in sorted order: {counts}")
+    in_order = dict(zip(hazy_files, clear_files, strict=False)) if rule == "sorted" else {}
+    match = _Matcher(clear_files, rule)
+    named, faults = name_images(hazy_files)
+    pairs: list[Pair] = []
+    for name, path in named.items():
+        try:
+            partner = in_order[path] if rule == "sorted" else match(path, hazy_files[path])
+        except InputError as fault:
+            faults.append(fault)
+        else:
+            pairs.append(Pair(name, path, partner))
+    return tuple(pairs), tuple(faults)
+
+
+def name_images(
+    files: Mapping[pathlib.Path, pathlib.Path],
+) -> tuple[dict[str, pathlib.Path], list[InputError]]:
+    """Ids of pictures: their paths without suffix, below their folder or all folders' common one.
+
+    Args:
+        files: the folder of each picture.
+
+    Returns:
+        Pictures by id, and those whose id another one has.
+    """
+    roots = set(files.values())
+    top = pathlib.Path(os.path.commonpath(roots)) if len(roots) > 1 else None
+    named: dict[str, pathlib.Path] = {}
+    faults: list[InputError] = []
+    for path, root in files.items():
+        name = _below(path, top or root)
+        if name in named:
+            faults.append(InputError(path, f"has the same name as {named[name].name}"))
+        else:
+            named[name] = path
+    return named, faults
 
 
 class _Matcher:
     """Finds the clear file of a hazy one through an index of names for each rule."""
 
-    def __init__(self, root: pathlib.Path, files: Sequence[pathlib.Path], rule: str):
+    def __init__(self, files: Mapping[pathlib.Path, pathlib.Path], rule: str):
         keys: dict[str, Callable[[pathlib.Path], str]] = {
-            "path": lambda path: path.relative_to(root).with_suffix("").as_posix(),
+            "path": lambda path: _below(path, files[path]),
             "stem": lambda path: path.stem,
             "token": lambda path: _without_token(path.stem),
             "prefix": lambda path: path.stem,
         }
-        self.root = root
-        self.rules = tuple(keys) if rule == "auto" else (rule,)
+        self.roots = " and ".join(dict.fromkeys(map(str, files.values())))
+        self.rules = tuple(key for key in keys if rule in ("auto", key))
         self.index: dict[str, dict[str, list[pathlib.Path]]] = {}
         for name in self.rules:
             self.index[name] = defaultdict(list)
             for path in files:
                 self.index[name][keys[name](path)].append(path)
 
-    def __call__(self, hazy: pathlib.Path, hazy_root: pathlib.Path) -> pathlib.Path:
+    def __call__(self, hazy: pathlib.Path, root: pathlib.Path) -> pathlib.Path:
         wanted = {
-            "path": hazy.relative_to(hazy_root).with_suffix("").as_posix(),
+            "path": _below(hazy, root),
             "stem": hazy.stem,
             "token": _without_token(hazy.stem),
             "prefix": hazy.stem.split("_")[0],
@@ -142,31 +188,60 @@ class _Matcher:
                 raise InputError(hazy, f"has more than one clear partner: {names}")
             if found:
                 return found[0]
-        raise InputError(hazy, f"has no clear partner in {self.root}")
+        raise InputError(hazy, f"has no clear partner in {self.roots}")
+
+
+def _below(path: pathlib.Path, root: pathlib.Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()
 
 
 def _without_token(stem: str) -> str:
     return _TOKEN.sub("", stem).strip("_-. ").lower()
 
 
-def name_parameters(stem: str) -> dict[str, float]:
-    """Haze parameters written in a file name of RESIDE or Haze4K.
+def find_maps(
+    pairs: Sequence[Pair], folders: Sequence[str | os.PathLike[str]]
+) -> tuple[pathlib.Path | None, ...]:
+    """The map of each pair, such as its transmission: the hazy name, or the longest part of it.
+
+    Parts end before a `_`: the map of `7_3_0.91` is `7_3_0.91`, `7_3` or `7`, the first there is.
+    """
+    maps = {path.stem: path for folder in folders for path in list_images(folder)}
+
+    def find(stem: str) -> pathlib.Path | None:
+        while stem and stem not in maps:
+            stem = stem.rpartition("_")[0]
+        return maps.get(stem)
+
+    return tuple(find(pair.hazy.stem) for pair in pairs)
+
+
+def name_parameters(stem: str, fields: Sequence[NameField] = ()) -> dict[str, float]:
+    """Haze parameters written in a file name.
 
     Args:
-        stem: `ID_index_A` (ITS), `ID_A_beta` (OTS, SOTS outdoor, Haze4K) or anything else.
+        stem: the name without suffix, parts between `_`.
+        fields: what each part says; empty guesses between `ID_index_A` (ITS) and `ID_A_beta` (OTS,
+            SOTS outdoor, Haze4K).
 
     Returns:
         `airlight` and `beta` as far as the name tells them.
     """
-    fields = stem.split("_")
-    if len(fields) != 3:
+    parts = stem.split("_")
+    if fields:
+        wanted = dict(zip(fields, parts, strict=False)) if len(parts) == len(fields) else {}
+        try:
+            return {key: float(wanted[key]) for key in ("airlight", "beta") if key in wanted}
+        except ValueError:
+            return {}
+    if len(parts) != 3:
         return {}
     try:
-        second, third = float(fields[1]), float(fields[2])
+        second, third = float(parts[1]), float(parts[2])
     except ValueError:
         return {}
     # OTS writes A = 1 as `1`, like an index of ITS; but its beta is at most 0.2.
-    if fields[1].isdigit() and 0.5 <= third <= 1:
+    if parts[1].isdigit() and 0.5 <= third <= 1:
         return {"airlight": third}
     if 0 < second <= 1 and third > 0:
         return {"airlight": second, "beta": third}
@@ -196,62 +271,3 @@ def match_sizes(
         return picture[top : top + height, left : left + width]
 
     return cut(hazy), cut(clear)
-
-
-class FolderPairs:
-    """Pairs of files as a sequence of examples, read when asked for.
-
-    Args:
-        pairs: what `find_pairs` found.
-    """
-
-    def __init__(self, pairs: Sequence[Pair]):
-        self.pairs = tuple(pairs)
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> Example:
-        pair = self.pairs[index]
-        hazy, clear = match_sizes(
-            read(pair.hazy).pixels, read(pair.clear).pixels, subject=pair.hazy
-        )
-        known = name_parameters(pair.hazy.stem)
-        extras: dict[str, np.ndarray] = {}
-        if "airlight" in known:
-            extras["airlight"] = np.full(3, known["airlight"], np.float32)
-        if "beta" in known:
-            extras["beta"] = np.asarray(known["beta"], np.float32)
-        return Example(id=pair.id, hazy=hazy, clear=clear, extras=extras)
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self[index] for index in range(len(self)))
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over names and contents of all files, read at every call.
-
-        A file that cannot be read counts by its name alone.
-        """
-        total = hashlib.sha256()
-        for pair in self.pairs:
-            for path in (pair.hazy, pair.clear):
-                with contextlib.suppress(OSError), path.open("rb") as file:
-                    total.update(hashlib.file_digest(file, "sha256").digest())
-            total.update(pair.id.encode())
-        return total.hexdigest()
-
-
-def pair_folders(
-    hazy: str | os.PathLike[str], clear: str | os.PathLike[str], *, rule: Rule = "auto"
-) -> FolderPairs:
-    """A folder of hazy and a folder of clear pictures as a sequence of examples.
-
-    Names are matched now (see `find_pairs`), pictures are read when asked for: reading raises
-    `InputError` for a file that cannot be read and for sizes that differ by more than
-    `LARGEST_CROP` pixels.
-
-    Raises:
-        InputError: see `find_pairs`.
-    """
-    return FolderPairs(find_pairs(hazy, clear, rule=rule))

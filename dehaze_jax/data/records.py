@@ -4,7 +4,6 @@ Pictures in a record are PNG or JPEG bytes, R G B, 8 or 16 bits. Transmission is
 over [0, 1]; depth is a compressed float16 array.
 """
 
-import contextlib
 import dataclasses
 import pathlib
 import zlib
@@ -13,11 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike
 
 from dehaze_jax.image.picture import Picture
-from dehaze_jax.image.ranges import from_float, to_float
 
+_STORED = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # how PNG and JPEG files begin
 _COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -88,29 +86,22 @@ def decode_picture(data: bytes) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def stored_bytes(
-    path: pathlib.Path, picture: Picture, pixels: np.ndarray, *, dtype: DTypeLike = np.uint8
-) -> bytes:
-    """How a file's pixels stand in a record of `dtype`.
+def exact_bytes(path: pathlib.Path, picture: Picture, pixels: np.ndarray) -> bytes | None:
+    """The bytes of a PNG or JPEG file where they decode to exactly `pixels`, else None.
 
-    A PNG or JPEG file keeps its own bytes where they decode to exactly `pixels`: not cropped, no
-    orientation to apply, neither grey nor with alpha. All else is a new PNG.
+    Not so for pictures that are cropped or widened, grey, with alpha or an orientation to apply.
 
     Args:
         path: the file.
         picture: what `image.read` made of it.
-        pixels: the part of `picture.pixels` to store.
-        dtype: uint8 or uint16.
+        pixels: what of `picture.pixels` is to be stored.
     """
-    plain = not picture.grey and picture.alpha is None and pixels.dtype == dtype
-    if plain and path.suffix.lower() in (".png", ".jpg", ".jpeg"):
-        data = path.read_bytes()
-        with contextlib.suppress(ValueError):  # a JPEG file by another name
-            if np.array_equal(decode_picture(data), pixels):
-                return data
-    if pixels.dtype != dtype:
-        pixels = from_float(to_float(pixels), dtype)
-    return encode_picture(pixels)
+    if picture.grey or picture.alpha is not None or pixels.dtype != picture.pixels.dtype:
+        return None
+    data = path.read_bytes()
+    if data.startswith(_STORED) and np.array_equal(decode_picture(data), pixels):
+        return data
+    return None
 
 
 def encode_transmission(transmission: np.ndarray) -> bytes:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dehaze_jax.data import encode_picture, encode_transmission, stored_bytes
+from dehaze_jax.data import encode_picture, encode_transmission, exact_bytes
 from dehaze_jax.data.records import decode_depth, decode_picture, decode_transmission
 from dehaze_jax.image import read
 
@@ -46,34 +46,25 @@ def test_plain_files_keep_their_bytes(tmp_path, picture, suffix):
     path = tmp_path / f"a{suffix}"
     picture(path)
     loaded = read(path)
-    assert stored_bytes(path, loaded, loaded.pixels) == path.read_bytes()
+    assert exact_bytes(path, loaded, loaded.pixels) == path.read_bytes()
 
 
-def test_all_else_becomes_a_png_of_the_right_pixels(tmp_path, picture):
-    picture(tmp_path / "crop.jpg")
-    cv2.imwrite(str(tmp_path / "grey.png"), np.arange(48, dtype=np.uint8).reshape(6, 8))
-    cv2.imwrite(str(tmp_path / "alpha.png"), np.full((6, 8, 4), 90, np.uint8))
-    picture(tmp_path / "deep.png", dtype=np.uint16)
-    for name, part in [("crop.jpg", 5), ("grey.png", 0), ("alpha.png", 0)]:
-        loaded = read(tmp_path / name)
-        pixels = loaded.pixels[part:]
-        data = stored_bytes(tmp_path / name, loaded, pixels)
-        assert data[:4] == b"\x89PNG"
-        assert data != (tmp_path / name).read_bytes()
-        np.testing.assert_array_equal(decode_picture(data), pixels)
-    loaded = read(tmp_path / "deep.png")
-    shallow = decode_picture(stored_bytes(tmp_path / "deep.png", loaded, loaded.pixels))
-    np.testing.assert_array_equal(shallow, np.round(loaded.pixels / 257).astype(np.uint8))
-
-
-def test_orientation_is_applied_before_storing(tmp_path, picture):
+def test_no_other_file_does(tmp_path, picture):
     from PIL import Image
 
-    picture(tmp_path / "plain.jpg", height=8, width=16)
+    for name in ("crop.jpg", "deep.png", "turned.jpg", "not.png"):
+        picture(tmp_path / name, dtype=np.uint16 if name == "deep.png" else np.uint8)
+    cv2.imwrite(str(tmp_path / "grey.png"), np.arange(48, dtype=np.uint8).reshape(6, 8))
+    cv2.imwrite(str(tmp_path / "alpha.png"), np.full((6, 8, 4), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "scan.tif"), np.full((6, 8, 3), 90, np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.open(tmp_path / "plain.jpg").save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    loaded = read(tmp_path / "turned.jpg")
-    stored = decode_picture(stored_bytes(tmp_path / "turned.jpg", loaded, loaded.pixels))
-    assert stored.shape == (16, 8, 3)
-    np.testing.assert_array_equal(stored, loaded.pixels)
+    Image.open(tmp_path / "crop.jpg").save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    (tmp_path / "scan.tif").rename(tmp_path / "not.png")
+    names = ["crop.jpg", "deep.png", "turned.jpg", "not.png", "grey.png", "alpha.png"]
+    for name in names:
+        loaded = read(tmp_path / name)
+        pixels = loaded.pixels[5:] if name == "crop.jpg" else loaded.pixels
+        if name == "deep.png":
+            pixels = (pixels // 257).astype(np.uint8)
+        assert exact_bytes(tmp_path / name, loaded, pixels) is None

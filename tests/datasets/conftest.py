@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 
 @pytest.fixture
@@ -15,3 +16,28 @@ def picture():
         return pixels
 
     return write
+
+
+@pytest.fixture
+def copy_of(tmp_path, picture):
+    """A folder with tiny pictures of the given names, each of its own pixels; returns both."""
+
+    def make(*names, height=8, width=9):
+        pixels = {
+            name: picture(tmp_path / "copy" / name, height, width, seed=number)
+            for number, name in enumerate(names)
+        }
+        return tmp_path / "copy", pixels
+
+    return make
+
+
+@pytest.fixture
+def ids_of():
+    """Ids of the examples of a prepared directory by split, as TFDS itself reads them."""
+
+    def read(path):
+        splits = tfds.builder_from_directory(path).as_data_source()
+        return {split: [record["id"].decode() for record in splits[split]] for split in splits}
+
+    return read

@@ -1,0 +1,33 @@
+"""O-HAZE: outdoor scenes with and without real haze from machines."""
+
+from dehaze_jax.data import Archive, ByNumber, Dataset, FolderBuilder, Folders, Layout
+
+
+class Builder(FolderBuilder):
+    """O-HAZE, with the split that most papers use."""
+
+    name = "o_haze"
+    variants = (
+        Dataset(
+            name="o_haze",
+            title="O-HAZE (NTIRE 2018): real haze from machines, outdoors",
+            homepage="https://data.vision.ee.ethz.ch/cvl/ntire18/o-haze/",
+            terms="No licence is stated; public for research, cite the paper.",
+            obtain="direct",
+            archives=(Archive(url="https://data.vision.ee.ethz.ch/cvl/ntire18/o-haze/O-HAZE.zip"),),
+            layouts=(
+                Layout(
+                    {
+                        "train": Folders(hazy="train/hazy", clear="train/gt|clear"),
+                        "validation": Folders(hazy="val/hazy", clear="val/gt|clear"),
+                        "test": Folders(hazy="test|eval/hazy", clear="test|eval/gt|clear"),
+                    }
+                ),
+                Layout(
+                    {"all": Folders(hazy="hazy", clear="gt|clear")},
+                    ByNumber(train=range(1, 41), test=range(41, 46)),
+                ),
+            ),
+            editions={"O-HAZE, split 40/5": {"train": 40, "test": 5}},
+        ),
+    )

@@ -1,0 +1,1 @@
+"""TFDS builder of your hazy and clear pictures without partners."""

@@ -1,0 +1,198 @@
+"""Builder of a dataset of files: declared by its layouts, pairing, splits and names alone."""
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from dehaze_jax.data.building import BuilderConfig, Features, ShardedBuilder, Task
+from dehaze_jax.data.layouts import UNDEALT, Folders, compare_editions
+from dehaze_jax.data.locating import Places, locate
+from dehaze_jax.data.pairing import (
+    Rule,
+    find_maps,
+    list_images,
+    match_pairs,
+    match_sizes,
+    name_images,
+    name_parameters,
+)
+from dehaze_jax.data.records import exact_bytes
+from dehaze_jax.data.splits import SPLITS, deal_out
+from dehaze_jax.errors import InputError
+from dehaze_jax.image.files import read
+from dehaze_jax.image.ranges import from_float, to_float
+
+_PNG_DEPTH = 24  # offset of the bit depth in a PNG file
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class FolderConfig(BuilderConfig):
+    """Options of builders of files.
+
+    Attributes:
+        source: the folder.
+        rule: how hazy and clear files are paired; None as the dataset says.
+    """
+
+    source: str = ""
+    rule: Rule | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The files of one example.
+
+    Attributes:
+        id: name of the example.
+        paths: by `hazy`, `clear` and `transmission`.
+        known: what the name says of the haze, by `airlight` and `beta`.
+    """
+
+    id: str
+    paths: Mapping[str, pathlib.Path]
+    known: Mapping[str, float]
+
+    @property
+    def scene(self) -> str:
+        """What it shows: several hazy pictures may have one clear one."""
+        return str(self.paths.get("clear") or self.paths["hazy"])
+
+
+class FolderBuilder(ShardedBuilder, skip_registration=True):
+    """Examples from a folder that lies as one of the dataset's layouts says.
+
+    Airlight and beta are features where every file name tells them, transmission where every
+    picture has its map. Pictures have 16 bits as soon as one of the files does.
+    """
+
+    config: FolderConfig
+    config_class: ClassVar[type[BuilderConfig]] = FolderConfig
+
+    def plan(self) -> dict[str, list[Task]]:
+        """Finds the files; those without a partner are faults."""
+        files = self._find()
+        counts = {split: len(members) for split, members in files.items()}
+        self.edition, warning = compare_editions(counts, self.dataset.editions)
+        self.notes += [warning] if warning else []
+        everything = [member for members in files.values() for member in members]
+        self._extras = frozenset.intersection(
+            *(frozenset(m.known) | frozenset(m.paths) & {"transmission"} for m in everything)
+        )
+        paths = {m.paths[key] for m in everything for key in self.dataset.pictures}
+        deep = self.config.quality is None and any(map(_is_deep, paths))
+        self._dtype = np.dtype(np.uint16 if deep else np.uint8)
+        return {split: [self._task(m) for m in members] for split, members in files.items()}
+
+    def features(self) -> Features:
+        """Id, pictures, and what is known of the haze."""
+        pictures = (*self.dataset.pictures, *({"transmission"} & self._extras))
+        features = self.config.features(pictures, self._dtype)
+        if "airlight" in self._extras:
+            features["airlight"] = tfds.features.Tensor(shape=(3,), dtype=np.float32)
+        if "beta" in self._extras:
+            features["beta"] = tfds.features.Scalar(dtype=np.float32)
+        return features
+
+    def _find(self) -> dict[str, list[Files]]:
+        located = locate(self.config.source, self.dataset.layouts)
+        files = {
+            split: self._list(located.layout.folders[split], places)
+            for split, places in located.places.items()
+        }
+        if UNDEALT in files:
+            undealt = files.pop(UNDEALT)
+            chosen = deal_out(
+                [pathlib.PurePath(member.id).name for member in undealt],
+                [member.scene for member in undealt],
+                located.layout.deal,
+                seed=self.config.seed,
+            )
+            for split in SPLITS:
+                files[split] = [m for m, s in zip(undealt, chosen, strict=True) if s == split]
+            if without := [m.id for m, s in zip(undealt, chosen, strict=True) if s is None]:
+                self.notes.append(f"{len(without)} are of no split: {', '.join(without[:5])}")
+        found = {split: members for split, members in files.items() if members}
+        if not found:
+            raise self.faults[0] if self.faults else InputError(self.config.source, "has no split")
+        return found
+
+    def _list(self, folders: Folders, places: Places) -> list[Files]:
+        if self.dataset.pictures != ("hazy", "clear"):
+            (key,) = self.dataset.pictures
+            images = {path: root for root in places[key] for path in list_images(root)}
+            named, faults = name_images(images)
+            self.faults += faults
+            return [Files(name, {key: path}, {}) for name, path in named.items()]
+        rule = self.config.rule or folders.rule
+        pairs, faults = match_pairs(places["hazy"], places["clear"], rule=rule)
+        self.faults += faults
+        maps: Sequence[pathlib.Path | None] = [None] * len(pairs)
+        if "transmission" in places:
+            maps = find_maps(pairs, places["transmission"])
+        return [
+            Files(
+                pair.id,
+                {"hazy": pair.hazy, "clear": pair.clear} | ({"transmission": t} if t else {}),
+                name_parameters(pair.hazy.stem, self.dataset.fields),
+            )
+            for pair, t in zip(pairs, maps, strict=True)
+        ]
+
+    def _task(self, files: Files) -> Task:
+        used = (*self.dataset.pictures, *({"transmission"} & self._extras))
+        paths = tuple(files.paths[key] for key in used)
+        weight = sum(path.stat().st_size for path in paths)
+        return Task(files.id, paths, functools.partial(self._make, files), weight)
+
+    def _make(self, files: Files) -> list[Features]:
+        read_pictures = {key: read(files.paths[key]) for key in self.dataset.pictures}
+        pixels = {key: picture.pixels for key, picture in read_pictures.items()}
+        if len(pixels) == 2:
+            cropped = match_sizes(pixels["hazy"], pixels["clear"], subject=files.paths["hazy"])
+            pixels = dict(zip(("hazy", "clear"), cropped, strict=True))
+        pixels = {key: _as_dtype(values, self._dtype) for key, values in pixels.items()}
+        as_read = {}
+        if not self.config.tiles and self.config.quality is None:
+            as_read = {
+                key: exact_bytes(files.paths[key], picture, pixels[key])
+                for key, picture in read_pictures.items()
+            }
+        if "transmission" in self._extras:
+            pixels["transmission"] = _read_transmission(files, pixels["hazy"])
+        example = {"id": files.id, **self.config.store(pixels, as_read=as_read)}
+        if "airlight" in self._extras:
+            example["airlight"] = np.full(3, files.known["airlight"], np.float32)
+        if "beta" in self._extras:
+            example["beta"] = np.float32(files.known["beta"])
+        return [example]
+
+
+def _read_transmission(files: Files, hazy: np.ndarray) -> np.ndarray:
+    """`[h, w]` float32 in [0, 1], of the size of the hazy picture."""
+    path = files.paths["transmission"]
+    picture = read(path)
+    cropped, values = match_sizes(hazy, to_float(picture.pixels)[..., 0], subject=path)
+    if cropped.shape != hazy.shape:
+        raise InputError(path, "is smaller than the pictures")
+    return values
+
+
+def _as_dtype(pixels: np.ndarray, dtype: Any) -> np.ndarray:
+    return pixels if pixels.dtype == dtype else from_float(to_float(pixels), dtype)
+
+
+def _is_deep(path: pathlib.Path) -> bool:
+    """Whether a file may hold more than 8 bits a channel; one that cannot be read does not."""
+    suffix = path.suffix.lower()
+    with contextlib.suppress(OSError, InputError):
+        if suffix == ".png":
+            with path.open("rb") as file:
+                return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH:] == b"\x10"
+        return suffix in (".tif", ".tiff") and read(path).pixels.dtype != np.uint8
+    return False
