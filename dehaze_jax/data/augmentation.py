@@ -1,59 +1,95 @@
 """Cutting training pictures: NumPy and OpenCV only, the same cut for all maps of an example."""
 
 import dataclasses
-from collections.abc import Mapping
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from dehaze_jax.data.config import DataConfig
+from dehaze_jax.data.maps import Maps
+from dehaze_jax.data.tiles import Place
 from dehaze_jax.image.ranges import to_float
+
+
+class Choice(NamedTuple):
+    """What is drawn for one cut.
+
+    Attributes:
+        place: what is taken of the picture.
+        flip: whether it is mirrored left to right, after it is resized.
+        turns: by how many times 90 degrees it is turned against the clock, after that.
+    """
+
+    place: Place
+    flip: bool = False
+    turns: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Random square cut of random scale, or the whole picture; resized, flipped and turned.
+    """Random square cut, or the whole picture; resized, flipped and turned.
 
     Attributes:
-        config: `crop_size`, `crop_scale`, `whole`, `flips` and `rotations` are used.
+        config: `crop`, `crop_size`, `crop_scale`, `flips` and `rotations` are used.
     """
 
     config: DataConfig
 
-    def __call__(
-        self, maps: Mapping[str, np.ndarray], rng: np.random.Generator
-    ) -> dict[str, np.ndarray]:
+    def __call__(self, maps: Maps, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Cuts every map at the same place.
 
         Args:
-            maps: one or more arrays `[h, w, c]` of one size, uint8, uint16 or float; `[n]` vectors
-                pass as they are.
+            maps: those of one example; only what is cut of them is decoded.
             rng: source of every choice.
 
         Returns:
-            float32 arrays `[crop_size, crop_size, c]`, integers scaled to [0, 1].
+            float32 arrays `[crop_size, crop_size, c]`, integers scaled to [0, 1]; `[n]` vectors as
+            they are.
+
+        Raises:
+            InputError: what the maps are read from is damaged.
         """
-        config = self.config
-        height, width = next(values.shape[:2] for values in maps.values() if values.ndim == 3)
-        shorter = min(height, width)
-        if config.whole:
-            place = slice(None), slice(None)
+        return self.take(maps, self.choose(*maps.size, rng))
+
+    def choose(self, height: int, width: int, rng: np.random.Generator) -> Choice:
+        """Draws a cut of a picture of which only the size is known."""
+        config, shorter = self.config, min(height, width)
+        if config.crop == "whole":
+            place = slice(0, height), slice(0, width)
         else:
-            side = max(1, round(rng.uniform(*config.crop_scale) * shorter))
+            side = min(config.crop_size, shorter)
+            if config.crop == "scaled":
+                side = max(1, round(rng.uniform(*config.crop_scale) * shorter))
             top = int(rng.integers(height - side + 1))
             left = int(rng.integers(width - side + 1))
             place = slice(top, top + side), slice(left, left + side)
         flip = config.flips and bool(rng.integers(2))
         turns = int(rng.integers(4)) if config.rotations else 0
+        return Choice(place, flip, turns)
 
-        def cut(values: np.ndarray) -> np.ndarray:
-            if values.ndim == 1:
-                return np.asarray(values, np.float32)
-            square = resize(to_float(values[place]), config.crop_size)
-            square = square[:, ::-1] if flip else square
-            return np.ascontiguousarray(np.rot90(square, turns))
+    def middle(self, height: int, width: int) -> Choice:
+        """The cut in the middle, the largest that could be drawn, upright."""
+        config, shorter = self.config, min(height, width)
+        if config.crop == "whole":
+            return Choice((slice(0, height), slice(0, width)))
+        side = min(config.crop_size, shorter)
+        if config.crop == "scaled":
+            side = max(1, round(config.crop_scale[1] * shorter))
+        top, left = (height - side) // 2, (width - side) // 2
+        return Choice((slice(top, top + side), slice(left, left + side)))
 
-        return {name: cut(values) for name, values in maps.items()}
+    def take(self, maps: Maps, choice: Choice) -> dict[str, np.ndarray]:
+        """Cuts as chosen; see `__call__`."""
+        parts = maps.part(choice.place)
+        return {name: self._finish(values, choice) for name, values in parts.items()}
+
+    def _finish(self, values: np.ndarray, choice: Choice) -> np.ndarray:
+        if values.ndim < 2:
+            return np.asarray(values, np.float32)
+        square = resize(to_float(values), self.config.crop_size)
+        square = square[:, ::-1] if choice.flip else square
+        return np.ascontiguousarray(np.rot90(square, choice.turns))
 
 
 def resize(part: np.ndarray, side: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What a training run reads and how it cuts it. No JAX: configs are read before devices start."""
 
 import dataclasses
+from typing import Literal
 
 from dehaze_jax.errors import check_fields
 
@@ -34,17 +35,21 @@ class DataConfig:
     """Examples of one step over all processes."""
     crop_size: int = 256
     """Side in pixels of the square pictures of a batch."""
+    crop: Literal["scaled", "native", "whole"] = "scaled"
+    """What is taken of a picture: `scaled` is a random square of random scale (`crop_scale`),
+    resized; `native` a random square of `crop_size` pixels as they are; `whole` is all of it,
+    stretched to the square. Resizing averages areas where it shrinks."""
     crop_scale: tuple[float, float] = (0.5, 1.0)
-    """Side of the square cut as a share of the shorter image side, drawn uniformly; the cut is then
-    resized to `crop_size`, down with antialiasing or up."""
-    whole: bool = False
-    """Take the whole picture instead of a cut, stretched to the square."""
+    """Side of a `scaled` square as a share of the shorter image side, drawn uniformly."""
     flips: bool = True
     """Mirror left to right for every second example."""
     rotations: bool = True
     """Turn by a multiple of 90 degrees, drawn uniformly."""
     workers: int = 0
     """Loader processes; 0 reads with threads of the training process."""
+    max_bad_share: float = 0.01
+    """Share of damaged examples that training goes on with: each is logged and counted, and another
+    takes its place. 0 ends the run at the first."""
 
     def __post_init__(self):
         low, high = self.crop_scale
@@ -52,6 +57,7 @@ class DataConfig:
             "batch_size": (self.batch_size >= 1, "must be at least 1"),
             "crop_size": (1 <= self.crop_size <= _LARGEST, f"must lie in [1, {_LARGEST}]"),
             "crop_scale": (0 < low <= high <= 1, "must be two numbers, 0 < low <= high <= 1"),
+            "max_bad_share": (0 <= self.max_bad_share < 1, "must lie in [0, 1)"),
             "workers": (self.workers >= 0, "must not be negative"),
         }
         for field, folders in (("weights", "train"), ("clear_weights", "clear")):

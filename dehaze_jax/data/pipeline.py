@@ -6,6 +6,7 @@ NumPy code of ours.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 
@@ -15,8 +16,10 @@ from absl import flags
 
 from dehaze_jax.data.augmentation import Cut
 from dehaze_jax.data.config import DataConfig
-from dehaze_jax.data.prepared import open_prepared
-from dehaze_jax.data.sources import Source, open_training
+from dehaze_jax.data.prepared import PAIR, Prepared, open_prepared
+from dehaze_jax.data.reading import Draws, ReadAndCut, ReadMiddle, count_damaged, merge_sides
+from dehaze_jax.data.sources import PreparedMaps, Source, open_training
+from dehaze_jax.errors import InputError
 
 _WINDOW = 64  # places within which those of unpaired clear pictures are shuffled
 
@@ -35,6 +38,8 @@ def train_batches(
     is the same whatever `start_step` and `config.workers` are. Unpaired hazy and clear pictures
     (`config.clear`) are drawn and cut independently: neither depends on what the others are.
 
+    A damaged example is logged, and another one, drawn from the same directory, takes its place.
+
     Args:
         config: what to read.
         seed: of shuffling and of every cut.
@@ -44,20 +49,100 @@ def train_batches(
 
     Returns:
         Iterator of dictionaries: `hazy` and `clear` `[b, s, s, 3]` float32 in [0, 1], and of pairs,
-        where every directory has them, `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`.
+        where every directory has them, `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`; and
+        `bad` `[b]` int32, how many damaged pictures, or pairs, were drawn where the example stands.
 
     Raises:
         InputError: no directory given, or one that cannot be used (see `open_training`); from the
-            iterator: a file or record is damaged.
+            iterator: a hundred examples in a row are damaged, or the first one is, with
+            `max_bad_share` 0; a loader process has died.
         ValueError: `batch_size` is no multiple of `process_count`.
     """
-    if config.batch_size % process_count:
-        raise ValueError(f"batch_size {config.batch_size} is no multiple of {process_count}")
     batches = (
         _examples(config, seed)
-        .batch(config.batch_size // process_count, drop_remainder=True)
+        .batch(_part(config, process_count), drop_remainder=True)
         .slice(slice(start_step * process_count + process_index, None, process_count))
     )
+    return count_damaged(_load(batches, config))
+
+
+def eval_batches(
+    config: DataConfig, *, process_index: int = 0, process_count: int = 1
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches in which each pair of the validation splits stands once, in order.
+
+    Pictures are the middle of what training would cut, or whole, upright. Every process gets as
+    many batches as the others.
+
+    Args:
+        config: what to read.
+        process_index: which of the equal, contiguous parts of each batch to read.
+        process_count: parts of a batch.
+
+    Returns:
+        Iterator of dictionaries: `hazy` and `clear` `[b, s, s, 3]` float32 in [0, 1], and `mask`
+        `[b]`, False for the examples that only fill the last batch.
+
+    Raises:
+        InputError: no directory given, or one that cannot be used; from the iterator: a record is
+            damaged, or a loader process has died.
+        ValueError: `batch_size` is no multiple of `process_count`.
+    """
+    if not config.validation:
+        raise InputError("DataConfig.validation", "names no prepared directory")
+    draws = grain.MapDataset.concatenate(
+        [
+            grain.MapDataset.source(Draws(PreparedMaps(prepared, PAIR)))
+            for prepared in _open_validation(config)
+        ]
+    )
+    padded = config.batch_size * math.ceil(len(draws) / config.batch_size)
+    batches = (
+        draws.repeat()
+        .slice(slice(0, padded))
+        .map_with_index(ReadMiddle(Cut(config), len(draws)))
+        .batch(_part(config, process_count), drop_remainder=True)
+        .slice(slice(process_index, None, process_count))
+    )
+    return _load(batches, config)
+
+
+def fingerprint(config: DataConfig) -> str:
+    """SHA-256 over the contents that a config reads; paths do not matter.
+
+    Raises:
+        InputError: no directory to train on, or one that cannot be used.
+    """
+    total = hashlib.sha256()
+    for sources in (*open_training(config), _open_validation(config)):
+        for source in sources:
+            total.update(source.fingerprint.encode())
+        total.update(b"|")
+    return total.hexdigest()
+
+
+def training_size(config: DataConfig) -> int:
+    """Examples of all directories to train on; unpaired hazy and clear ones count each.
+
+    Raises:
+        InputError: no directory to train on, or one that cannot be used.
+    """
+    return sum(len(source) for sources in open_training(config) for source in sources)
+
+
+def _open_validation(config: DataConfig) -> list[Prepared]:
+    return [open_prepared(folder, config.validation_split) for folder in config.validation]
+
+
+def _part(config: DataConfig, process_count: int) -> int:
+    """Examples of a batch that one process reads."""
+    if config.batch_size % process_count:
+        raise ValueError(f"batch_size {config.batch_size} is no multiple of {process_count}")
+    return config.batch_size // process_count
+
+
+def _load(batches: grain.MapDataset, config: DataConfig) -> Iterator[dict[str, np.ndarray]]:
+    """Reads batches ahead, in threads or in processes with threads."""
     threads = min(8, os.cpu_count() or 1)
     loaded = batches.to_iter_dataset(
         grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
@@ -70,32 +155,26 @@ def train_batches(
             num_workers=config.workers, per_worker_buffer_size=2
         )
         loaded = loaded.mp_prefetch(options)
-    return iter(loaded)
-
-
-def fingerprint(config: DataConfig) -> str:
-    """SHA-256 over the contents that a config reads; paths do not matter.
-
-    Raises:
-        InputError: no directory to train on, or one that cannot be used.
-    """
-    validation = [open_prepared(folder, config.validation_split) for folder in config.validation]
-    total = hashlib.sha256()
-    for sources in (*open_training(config), validation):
-        for source in sources:
-            total.update(source.fingerprint.encode())
-        total.update(b"|")
-    return total.hexdigest()
+    iterator = iter(loaded)
+    try:
+        yield from iterator
+    except RuntimeError as error:
+        if "Worker process was terminated unexpectedly" not in str(error):
+            raise
+        reason = "a loader process has died; the machine may be short of memory"
+        raise InputError("DataConfig.workers", reason) from error
+    finally:
+        iterator.close()
 
 
 def _examples(config: DataConfig, seed: int) -> grain.MapDataset:
     """Dictionaries of equally large arrays without end."""
     opened = open_training(config)
-    cut = Cut(config)
+    read = ReadAndCut(Cut(config), replace=config.max_bad_share > 0)
     if len(opened) == 1:
-        return _stream(opened[0], config.weights, cut, seed)
+        return _stream(opened[0], config.weights, read, seed)
     hazy, clear = (
-        _stream(sources, weights, cut, _mix(seed, side))
+        _stream(sources, weights, read, _mix(seed, side))
         for side, (sources, weights) in enumerate(
             zip(opened, (config.weights, config.clear_weights), strict=True)
         )
@@ -106,15 +185,15 @@ def _examples(config: DataConfig, seed: int) -> grain.MapDataset:
         clear = grain.experimental.WindowShuffleMapDataset(
             clear, window_size=_WINDOW, seed=_mix(seed, len(opened)) >> 1
         )
-    return grain.experimental.ZipMapDataset([hazy, clear]).map(_merge)
+    return grain.experimental.ZipMapDataset([hazy, clear]).map(merge_sides)
 
 
 def _stream(
-    sources: Sequence[Source], weights: Sequence[float], cut: Cut, seed: int
+    sources: Sequence[Source], weights: Sequence[float], read: ReadAndCut, seed: int
 ) -> grain.MapDataset:
     """Cuts of the examples of all sources: shuffled, repeated and mixed."""
     streams = [
-        grain.MapDataset.source(source).shuffle(seed=_mix(seed, number)).repeat()
+        grain.MapDataset.source(Draws(source)).shuffle(seed=_mix(seed, number)).repeat()
         for number, source in enumerate(sources)
     ]
     mixture = (
@@ -122,11 +201,7 @@ def _stream(
         if len(streams) == 1
         else grain.MapDataset.mix(streams, weights or [1.0] * len(streams))
     )
-    return mixture.random_map(cut, seed=_mix(seed, len(sources)))
-
-
-def _merge(parts: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
-    return {key: value for part in parts for key, value in part.items()}
+    return mixture.random_map(read, seed=_mix(seed, len(sources)))
 
 
 def _mix(seed: int, stream: int) -> int:

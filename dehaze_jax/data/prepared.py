@@ -8,29 +8,28 @@ import hashlib
 import json
 import os
 import pathlib
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
-from dehaze_jax.data.records import Example, decode_depth, decode_picture, decode_transmission
+from dehaze_jax.data.maps import ARRAYS, PICTURES, Maps, naming, record_maps
+from dehaze_jax.data.records import Example
 from dehaze_jax.errors import InputError
 
 CHECKSUMS = "checksums.json"
 
-_SKIP = tfds.decode.SkipDecoding()
-_DECODERS = {"hazy": _SKIP, "clear": _SKIP, "transmission": _SKIP, "depth": _SKIP}
-_EXTRAS = {
-    "transmission": decode_transmission,
-    "depth": decode_depth,
-    "airlight": np.asarray,
-    "beta": np.asarray,
-}
+PAIR = ("hazy", "clear")
+"""What the examples of a dataset of pairs have."""
+
+_EXTRAS = tuple(key for key in (*PICTURES, *ARRAYS) if key not in PAIR)
 
 
-_FEATURES = {"id": bytes.decode, "hazy": decode_picture, "clear": decode_picture, **_EXTRAS}
+class _Encoded(tfds.decode.SkipDecoding):
+    """Leaves pictures and sequences of tiles as the bytes that they are."""
+
+    def decode_batch_example_np(self, serialized_example: Any) -> Any:
+        return serialized_example
 
 
 class Prepared:
@@ -53,7 +52,7 @@ class Prepared:
         return len(self._source)
 
     def __getitem__(self, index: int) -> Example:
-        return self.read(index, extras=tuple(_EXTRAS))
+        return self.read(index, extras=_EXTRAS)
 
     def __iter__(self) -> Iterator[Example]:
         return (self[index] for index in range(len(self)))
@@ -62,38 +61,34 @@ class Prepared:
         """One example with only the extras asked for; the others cost no decoding.
 
         Raises:
-            InputError: the record is damaged.
+            InputError: the record is damaged, or the dataset is not one of pairs.
         """
-        found = self._read(index, ("id", "hazy", "clear", *extras))
-        name, hazy, clear = (found.pop(key) for key in ("id", "hazy", "clear"))
-        return Example(id=name, hazy=hazy, clear=clear, extras=found)
+        _check_features(self.path, self.keys, PAIR)
+        name, record = self._record(index)
+        with naming(name):
+            identity = bytes.decode(record["id"])  # TFDS gives None for what is cut off
+        found = record_maps(name, record, (*PAIR, *extras)).part()
+        hazy, clear = (found.pop(key) for key in PAIR)
+        return Example(id=identity, hazy=hazy, clear=clear, extras=found)
 
-    def maps(self, index: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    def maps(self, index: int, keys: Sequence[str]) -> Maps:
         """Pictures and extras of one example by name; those not asked for cost no decoding.
 
         Args:
             index: number of the example.
-            keys: any of `hazy`, `clear` and the extras; extras that it lacks are left out.
+            keys: any of `hazy`, `clear` and the extras; those that it lacks are left out.
 
         Raises:
             InputError: the record is damaged.
         """
-        return self._read(index, keys)
+        return record_maps(*self._record(index), keys)
 
-    def _read(self, index: int, keys: Sequence[str]) -> dict[str, Any]:
+    def _record(self, index: int) -> tuple[str, dict[str, Any]]:
+        """Where a record stands, and its features, with pictures not decoded."""
         number = range(len(self))[index]
-        damaged = InputError(
-            f"{self.path} ({self.split}, example {number})",
-            "cannot be read; the record file is damaged",
-        )
-        try:
-            record = self._source[number]
-            found = {key: _FEATURES[key](record[key]) for key in keys if key in record}
-        except (RuntimeError, ValueError, TypeError, zlib.error) as error:
-            raise damaged from error
-        if len({found[key].shape for key in ("hazy", "clear") if key in found}) > 1:
-            raise damaged
-        return found
+        name = f"{self.path} ({self.split}, example {number})"
+        with naming(name):
+            return name, self._source[number]
 
     @property
     def fingerprint(self) -> str:
@@ -104,25 +99,31 @@ class Prepared:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def open_prepared(path: str | os.PathLike[str], split: str) -> Prepared:
-    """Opens one split of a prepared dataset.
+def open_prepared(
+    path: str | os.PathLike[str], split: str, *, needs: Sequence[str] = PAIR
+) -> Prepared:
+    """Opens one split of a prepared dataset, of whole or of tiled pictures.
 
     Args:
         path: directory written by `prepare`, or any TFDS directory of array records with the
-            features `hazy`, `clear` and `id`.
+            features `id` and `hazy` or `clear`. Those that are tiled are sequences of pictures
+            (see `tiles`) beside the features `tile`, an integer, and `size`, two.
         split: `train`, `validation` or `test`, as far as the dataset has them.
+        needs: which of `hazy` and `clear` it has to have; pairs by default.
 
     Raises:
-        InputError: no such directory or split, not a prepared dataset, or files missing or cut off.
+        InputError: no such directory or split, not a prepared dataset, without what is needed, or
+            with files missing or cut off.
     """
     root = pathlib.Path(path)
     builder = _builder(root)
+    keys = _features(builder)
+    _check_features(root, keys, needs)
     if split not in builder.info.splits:
         known = ", ".join(sorted(builder.info.splits)) or "none"
         raise InputError(root, f"has no split {split!r}; it has: {known}")
     _check_files(root, [pathlib.Path(file) for file in builder.info.splits[split].filepaths])
-    keys = _features(builder)
-    decoders = {key: value for key, value in _DECODERS.items() if key in keys}
+    decoders = {key: _Encoded() for key in (*PICTURES, "depth") if key in keys}
     try:
         source = builder.as_data_source(split=split, decoders=decoders)
         length = len(source)
@@ -161,10 +162,15 @@ def _builder(root: pathlib.Path) -> Any:
         features = _features(builder)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(root, "is not a prepared dataset") from error
-    missing = {"hazy", "clear", "id"} - features
-    if missing:
-        raise InputError(root, f"has no feature {', '.join(sorted(missing))}")
+    if "id" not in features or not features & set(PAIR):
+        raise InputError(root, "has no features id and hazy or clear")
     return builder
+
+
+def _check_features(root: pathlib.Path, features: frozenset[str], needs: Sequence[str]) -> None:
+    missing = [key for key in needs if key not in features]
+    if missing:
+        raise InputError(root, f"holds no {' and no '.join(missing)} pictures")
 
 
 def _features(builder: Any) -> frozenset[str]:

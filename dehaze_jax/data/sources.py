@@ -1,6 +1,6 @@
 """What training reads: examples of prepared directories, or picture files of folders.
 
-A source is a sequence of dictionaries of arrays, read when asked for, safe in threads.
+A source is a sequence of examples as maps, read when asked for, safe in threads.
 """
 
 import dataclasses
@@ -9,9 +9,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import TypeAlias
 
-import numpy as np
-
 from dehaze_jax.data.config import DataConfig
+from dehaze_jax.data.maps import DecodedMaps, Maps
 from dehaze_jax.data.pairing import list_images
 from dehaze_jax.data.prepared import Prepared, open_prepared
 from dehaze_jax.errors import InputError
@@ -40,13 +39,18 @@ class PreparedMaps:
     def __len__(self) -> int:
         return len(self.prepared)
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, index: int) -> Maps:
+        """Maps of one example.
+
+        Raises:
+            InputError: the record is damaged; names it.
+        """
         return self.prepared.maps(index, self.keys)
 
 
 @dataclasses.dataclass(frozen=True)
 class FolderPictures:
-    """The pictures in a folder and below it, each a dictionary with one map `[h, w, 3]`.
+    """The pictures in a folder and below it, each with one map `[h, w, 3]`.
 
     Grey pictures have three equal channels; alpha is left out.
 
@@ -80,13 +84,13 @@ class FolderPictures:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, index: int) -> Maps:
         """Reads one file.
 
         Raises:
             InputError: it is damaged; names it.
         """
-        return {self.key: read(self.files[index]).pixels}
+        return DecodedMaps({self.key: read(self.files[index]).pixels})
 
 
 Source: TypeAlias = PreparedMaps | FolderPictures
@@ -127,7 +131,7 @@ def _open_pictures(folders: Sequence[str], split: str, key: str, *, field: str) 
     sources = []
     for folder in map(pathlib.Path, folders):
         if (folder / "dataset_info.json").is_file():
-            source = PreparedMaps(open_prepared(folder, split), (key,))
+            source = PreparedMaps(open_prepared(folder, split, needs=(key,)), (key,))
         else:
             source = FolderPictures(folder, key, list_images(folder))
         if len(source) == 1:

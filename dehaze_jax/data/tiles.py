@@ -53,7 +53,8 @@ def encode_tiles(pixels: np.ndarray, *, tile: int, quality: int | None = None) -
         ValueError: the pixels cannot be encoded so.
     """
     check_tile(tile)
-    places = tile_places(*pixels.shape[:2], tile)
+    height, width = pixels.shape[:2]
+    places = tile_places(height, width, tile)
     return [encode_picture(pixels[place], quality=quality) for place in places]
 
 

@@ -18,6 +18,7 @@ MAY_CHANGE = (
     "validation_pictures",
     "mesh",
     "data.workers",
+    "data.max_bad_share",
 )
 """Fields that a resumed run may have otherwise than it began with."""
 

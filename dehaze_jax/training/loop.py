@@ -29,6 +29,7 @@ from dehaze_jax.training.stopping import StopRequest
 from dehaze_jax.training.validation import open_validation, validate
 
 _INIT, _STEPS = 0, 1  # streams of random numbers
+_BAD = "bad"  # in a batch: damaged examples in whose place others stand; summed over processes
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices
 
 
@@ -72,6 +73,8 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
     _check_data(method, config.data)
     fingerprint = data.fingerprint(config.data)
+    origin = {"seed": config.seed, "data": fingerprint}
+    size = data.training_size(config.data)
     examples = open_validation(config.data, config.validation_pictures)
     run = RunDirectory(config.workdir)
 
@@ -90,11 +93,12 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
 
         # Own checkpoint, given weights, scratch.
         saved_config = config_to_dict(config)
-        start_mode, first = "scratch", 0
+        start_mode, first, bad = "scratch", 0, 0
         if checkpoints.latest() is not None:
             run.check_config(saved_config, may_change=MAY_CHANGE)
             state, position = checkpoints.restore(shapes)
             start_mode, first = "checkpoint", position["next_batch"]
+            bad = position["bad_examples"]
             _check_position(run, position, fingerprint, config)
         elif config.init_from is not None:
             start_mode = "weights"
@@ -114,8 +118,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     **machine(),
                     "mesh": dict(mesh.shape),
                     "global_batch": config.data.batch_size,
-                    "seed": config.seed,
-                    "data": fingerprint,
+                    **origin,
                     "parameters": count_parameters(shapes.variables),
                 },
                 resumed=first > 0,
@@ -158,7 +161,10 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 evaluating = bool(examples) and (step % config.evaluate_every == 0 or at_end)
                 logging = step % config.log_every == 0 or at_end
                 if saving or evaluating or logging or step == first + 1:
-                    values = _fetch(run, pending)
+                    values, more = _fetch(run, pending)
+                    bad += more
+                    values["bad_examples"] = float(bad)
+                    data.check_bad_share(config.data, bad=bad, batches=step, size=size)
                 if step == first + 1:
                     clock.restart(step)  # the first step compiles
                 if logging:
@@ -179,7 +185,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                         checkpoints.save(
                             step,
                             state,
-                            {"next_batch": step, "seed": config.seed, "data": fingerprint},
+                            {"next_batch": step, "bad_examples": bad, **origin},
                         )
                 if stopping:
                     break
@@ -217,7 +223,8 @@ def _create(method: Method, crop_size: int, root: Key) -> TrainState:
 
 def _step(method: Method, state: TrainState, batch: Batch, root: Key) -> tuple[TrainState, Scalars]:
     key = jax.random.fold_in(jax.random.fold_in(root, _STEPS), state.step)
-    return method.train_step(state, batch, key)
+    state, scalars = method.train_step(state, {k: v for k, v in batch.items() if k != _BAD}, key)
+    return state, {**scalars, _BAD: jnp.sum(batch[_BAD])}
 
 
 def _compile(
@@ -255,20 +262,23 @@ def _check_position(
         )
 
 
-def _fetch(run: RunDirectory, pending: collections.deque[tuple[int, Scalars]]) -> dict[str, float]:
-    """Scalars of the newest step, after a look at those of all steps since the last call."""
+def _fetch(
+    run: RunDirectory, pending: collections.deque[tuple[int, Scalars]]
+) -> tuple[dict[str, float], int]:
+    """Looks at all steps since the last call: scalars of the newest, damaged examples of all."""
     steps = [step for step, _ in pending]
     fetched = jax.device_get([scalars for _, scalars in pending])
     pending.clear()
     for step, scalars in zip(steps, fetched, strict=True):
-        bad = [f"{name} is {value}" for name, value in scalars.items() if not np.isfinite(value)]
-        if bad:
+        wrong = [f"{name} is {value}" for name, value in scalars.items() if not np.isfinite(value)]
+        if wrong:
             raise InputError(
                 run.path,
-                f"{', '.join(bad)} at step {step}; checkpoints are of before, "
+                f"{', '.join(wrong)} at step {step}; checkpoints are of before, "
                 "try a lower learning rate",
             )
-    return {name: float(value) for name, value in fetched[-1].items()}
+    bad = sum(int(scalars.pop(_BAD)) for scalars in fetched)
+    return {name: float(value) for name, value in fetched[-1].items()}, bad
 
 
 def _agreed(stop: StopRequest, may_ask: bool) -> bool:

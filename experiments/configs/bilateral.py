@@ -57,7 +57,7 @@ def get_config(variant: str = "base") -> TrainConfig:
         validation=base.data.validation,
         batch_size=16,
         crop_size=512,
-        whole=True,
+        crop="whole",
         flips=False,
         rotations=False,
     )

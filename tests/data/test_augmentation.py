@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.transform import downscale_local_mean
 
-from dehaze_jax.data import Cut, DataConfig
+from dehaze_jax.data import Cut, DataConfig, DecodedMaps
 from dehaze_jax.data.augmentation import resize
 
 
@@ -13,7 +13,7 @@ def _coordinates(height, width):
 
 
 def _cut(maps, seed=0, **options):
-    return Cut(DataConfig(**options))(maps, np.random.default_rng(seed))
+    return Cut(DataConfig(**options))(DecodedMaps(maps), np.random.default_rng(seed))
 
 
 def test_all_maps_are_cut_at_the_same_place():
@@ -87,7 +87,7 @@ def test_the_whole_picture_is_stretched_to_the_square(size, weights):
     """Area averages where no side becomes longer; all maps alike, whatever `crop_scale` is."""
     hazy = np.random.default_rng(0).random((*size, 3)).astype(np.float32)
     options = {"crop_scale": (0.1, 0.2), "flips": False, "rotations": False}
-    cut = _cut({"hazy": hazy, "depth": hazy[..., 1:2]}, crop_size=16, whole=True, **options)
+    cut = _cut({"hazy": hazy, "depth": hazy[..., 1:2]}, crop_size=16, crop="whole", **options)
     rows, columns = (weights(length, 16) for length in size)
     expected = np.einsum("iy,jx,yxc->ijc", rows, columns, hazy)
     np.testing.assert_allclose(cut["hazy"], expected, atol=1e-5)
@@ -99,7 +99,7 @@ def test_the_whole_picture_is_stretched_to_the_square(size, weights):
 )
 def test_the_whole_picture_is_flipped_and_turned_too(flips, rotations, count):
     maps = {"hazy": _coordinates(8, 12)}
-    options = {"whole": True, "flips": bool(flips), "rotations": bool(rotations)}
+    options = {"crop": "whole", "flips": bool(flips), "rotations": bool(rotations)}
     seen = {_cut(maps, seed, crop_size=8, **options)["hazy"].tobytes() for seed in range(100)}
     assert len(seen) == count
 
@@ -111,7 +111,7 @@ def test_sides_are_uniform_in_crop_scale():
     rng = np.random.default_rng(0)
     config = DataConfig(crop_size=10, crop_scale=(0.2, 0.6), flips=False, rotations=False)
     for _ in range(500):
-        cut = Cut(config)({"hazy": places}, rng)["hazy"]
+        cut = Cut(config)(DecodedMaps({"hazy": places}), rng)["hazy"]
         sides.append((cut[5, 5, 0] - cut[4, 5, 0]) * 10)
     assert min(sides) + 0.1 >= 20
     assert max(sides) <= 60.1
@@ -146,3 +146,54 @@ def test_enlarging_does_not_overshoot():
     larger = resize(square, 21)
     assert larger.min() >= 0
     assert larger.max() <= 1
+
+
+def test_native_cuts_are_pixels_as_they_are():
+    places = _coordinates(40, 60)
+    options = {"crop": "native", "crop_size": 16, "flips": False, "rotations": False}
+    corners = set()
+    for seed in range(200):
+        cut = _cut({"hazy": places}, seed, crop_scale=(0.1, 0.2), **options)["hazy"]
+        top, left = cut[0, 0, :2].astype(int)
+        np.testing.assert_array_equal(cut, places[top : top + 16, left : left + 16])
+        corners.add((top, left))
+    tops, lefts = map(set, zip(*corners, strict=True))
+    assert tops == set(range(25))
+    assert lefts == set(range(45))
+
+
+def test_of_a_small_picture_a_native_cut_is_the_full_shorter_side_enlarged():
+    cut = _cut({"hazy": _coordinates(8, 8)}, crop="native", crop_size=16, rotations=False)
+    np.testing.assert_allclose(cut["hazy"][[0, -1], 0, 0], [0, 7])
+
+
+@pytest.mark.parametrize("crop", ["scaled", "native", "whole"])
+def test_the_place_depends_on_the_size_alone(crop):
+    class Recorder(DecodedMaps):
+        def part(self, place=None):
+            places.append(place)
+            return super().part(place)
+
+    cut = Cut(DataConfig(crop=crop, crop_size=16))
+    maps = Recorder({"hazy": _coordinates(40, 60)})
+    for seed in range(5):
+        places = []
+        taken = cut(maps, np.random.default_rng(seed))
+        choice = cut.choose(40, 60, np.random.default_rng(seed))
+        assert places == [choice.place]
+        np.testing.assert_array_equal(taken["hazy"], cut.take(maps, choice)["hazy"])
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "columns"),
+    [
+        ({"crop": "whole"}, (0, 40), (0, 61)),
+        ({"crop": "native"}, (12, 28), (22, 38)),
+        ({"crop": "native", "crop_size": 50}, (0, 40), (10, 50)),
+        ({"crop_scale": (0.2, 0.5)}, (10, 30), (20, 40)),
+        ({"crop_scale": (1.0, 1.0)}, (0, 40), (10, 50)),
+    ],
+)
+def test_the_middle_is_the_largest_cut_and_upright(options, rows, columns):
+    choice = Cut(DataConfig(**{"crop_size": 16, **options})).middle(40, 61)
+    assert choice == ((slice(*rows), slice(*columns)), False, 0)

@@ -14,6 +14,8 @@ from dehaze_jax.errors import InputError
         {"crop_scale": (0.9, 0.5)},
         {"crop_scale": (0.5, 1.5)},
         {"workers": -1},
+        {"max_bad_share": -0.1},
+        {"max_bad_share": 1.0},
         {"weights": (1.0,), "train": ("a", "b")},
         {"weights": (0.0,), "train": ("a",)},
         {"clear_weights": (1.0,), "train": ("a",)},

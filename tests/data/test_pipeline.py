@@ -40,6 +40,7 @@ def test_batches_have_the_agreed_form(landscapes):
         "clear": ((3, 16, 16, 3), "float32"),
         "transmission": ((3, 16, 16, 1), "float32"),
         "airlight": ((3, 3), "float32"),
+        "bad": ((3,), "int32"),
     }
 
 
@@ -130,7 +131,7 @@ def test_weights_are_the_shares_of_the_directories(tmp_path, pairs_folder, pictu
 
 def test_extras_come_only_if_every_directory_has_them(landscapes, pairs):
     config = DataConfig(train=(landscapes, pairs), batch_size=2, crop_size=8)
-    assert set(_batches(config, 1)[0]) == {"hazy", "clear"}
+    assert set(_batches(config, 1)[0]) == {"hazy", "clear", "bad"}
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def batches(config, *, seed, start_step=0, process_index=0, process_count=1):
         clear = rng.random(size, np.float32)
         hazy = 0.5 * clear + np.float32(0.4)
         part = slice(process_index * local, (process_index + 1) * local)
-        yield {"hazy": hazy[part], "clear": clear[part]}
+        yield {"hazy": hazy[part], "clear": clear[part], "bad": np.zeros(local, np.int32)}
         step += 1
 
 
@@ -91,11 +91,16 @@ def fingerprint(config):
     return hashlib.sha256(repr((config.train, config.batch_size)).encode()).hexdigest()
 
 
+def training_size(config):
+    return 100
+
+
 PARTS = (
     (methods, "build", build),
     (data, "train_batches", batches),
     (data, "open_prepared", open_prepared),
     (data, "fingerprint", fingerprint),
+    (data, "training_size", training_size),
 )
 
 
