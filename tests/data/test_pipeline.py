@@ -1,11 +1,17 @@
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from record_sets import write_set
 
-from dehaze_jax.data import DataConfig, fingerprint, open_prepared, prepare, train_batches
+from dehaze_jax.data import (
+    DataConfig,
+    eval_batches,
+    fingerprint,
+    open_prepared,
+    prepare,
+    train_batches,
+)
 from dehaze_jax.errors import InputError
 
 
@@ -20,6 +26,20 @@ def landscapes(tmp_path_factory):
 def pairs(tmp_path, pairs_folder):
     source = pairs_folder(count=7)
     return str(prepare("paired_folder", tmp_path / "prepared", source=source))
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """A validation split of five pairs."""
+    rng = np.random.default_rng(0)
+    examples = [
+        {
+            "id": f"e{k}",
+            **{key: rng.integers(0, 256, (9 + k, 12, 3), np.uint8) for key in ("hazy", "clear")},
+        }
+        for k in range(5)
+    ]
+    return str(write_set(tmp_path_factory.mktemp("five") / "set", examples, split="validation"))
 
 
 def _batches(config, count, **options):
@@ -134,27 +154,73 @@ def test_extras_come_only_if_every_directory_has_them(landscapes, pairs):
     assert set(_batches(config, 1)[0]) == {"hazy", "clear", "bad"}
 
 
-@pytest.mark.slow
-def test_workers_change_nothing_and_start_no_device(pairs):
-    code = """
-import itertools, sys
-import numpy as np
-from dehaze_jax.data import DataConfig, train_batches
+def test_a_position_means_the_same_for_any_number_of_processes(pairs):
+    """A run of one process, gone on with by two and then by four."""
+    config = DataConfig(train=(pairs,), batch_size=8, crop_size=8)
+    straight = _batches(config, 7)
+    step = 0
+    for count, steps in ((1, 3), (2, 2), (4, 2)):
+        parts = [
+            _batches(config, steps, start_step=step, process_index=index, process_count=count)
+            for index in range(count)
+        ]
+        for batches in zip(*parts, strict=True):
+            joined = {key: np.concatenate([b[key] for b in batches]) for key in batches[0]}
+            _same(joined, straight[step])
+            step += 1
+    assert step == 7
 
-if __name__ == "__main__":
-    def read(workers):
-        config = DataConfig(train=(sys.argv[1],), batch_size=4, crop_size=8, workers=workers)
-        return list(itertools.islice(train_batches(config, seed=3, start_step=2), 5))
-    for left, right in zip(read(0), read(2), strict=True):
-        np.testing.assert_array_equal(left["hazy"], right["hazy"])
-        np.testing.assert_array_equal(left["clear"], right["clear"])
-    from jax._src import xla_bridge
-    assert not xla_bridge.backends_are_initialized()
-"""
-    script = f"{pairs}/../script.py"
-    with open(script, "w") as file:
-        file.write(code)
-    subprocess.run([sys.executable, script, pairs], check=True, timeout=120)
+
+def _middles(folder, crop_size=8):
+    """The middle squares of the pairs of a validation split, in order, by a way of their own."""
+    found = {}
+    for key in ("hazy", "clear"):
+        squares = []
+        for example in open_prepared(folder, "validation"):
+            picture = getattr(example, key).astype(np.float32) / 255
+            top, left = ((length - crop_size) // 2 for length in picture.shape[:2])
+            squares.append(picture[top : top + crop_size, left : left + crop_size])
+        found[key] = np.stack(squares)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("process_count", "workers"), [(1, 0), (2, 0), pytest.param(1, 2, marks=pytest.mark.slow)]
+)
+def test_evaluation_takes_each_example_once_and_fills_the_last_batch(five, process_count, workers):
+    config = DataConfig(
+        validation=(five, five), batch_size=4, crop="native", crop_size=8, workers=workers
+    )
+    parts = [
+        list(eval_batches(config, process_index=index, process_count=process_count))
+        for index in range(process_count)
+    ]
+    assert [len(part) for part in parts] == [3] * process_count
+    batches = [
+        {key: np.concatenate([b[key] for b in batches]) for key in batches[0]}
+        for batches in zip(*parts, strict=True)
+    ]
+    assert all(set(batch) == {"hazy", "clear", "mask"} for batch in batches)
+    mask = np.concatenate([batch["mask"] for batch in batches])
+    assert mask.dtype == bool
+    assert mask.tolist() == [True] * 10 + [False] * 2
+    expected = _middles(five)
+    for key in ("hazy", "clear"):
+        found = np.concatenate([batch[key] for batch in batches])
+        assert found.shape == (12, 8, 8, 3)
+        np.testing.assert_array_equal(found[mask], np.concatenate([expected[key]] * 2))
+
+
+def test_evaluation_asks_for_pairs_that_are_whole(tmp_path, five):
+    with pytest.raises(InputError, match=r"DataConfig\.validation: names no prepared directory"):
+        eval_batches(DataConfig())
+    with pytest.raises(ValueError, match="batch_size 8 is no multiple of 3"):
+        eval_batches(DataConfig(validation=(five,)), process_count=3)
+    examples = [{"id": "a", **dict.fromkeys(("hazy", "clear"), np.zeros((9, 9, 3), np.uint8))}]
+    encode = lambda _: b"no picture"  # noqa: E731
+    damaged = write_set(tmp_path / "damaged", examples, encode=encode, split="validation")
+    with pytest.raises(InputError, match=r"damaged \(validation, example 0\): cannot be read"):
+        next(eval_batches(DataConfig(validation=(str(damaged),), batch_size=1)))
 
 
 def test_fingerprint_follows_content_and_role(tmp_path, pairs, landscapes):
