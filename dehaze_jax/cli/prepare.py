@@ -24,7 +24,10 @@ class Prepare:
     to: Annotated[str, tyro.conf.arg(metavar="DIR")]
     """Folder to write; it appears when it is complete."""
     source: Annotated[str | None, tyro.conf.arg(name="from", metavar="DIR")] = None
-    """Folder of the pictures, at any depth below it."""
+    """Folder of the pictures, at any depth below it, or a zip file; the default downloads the
+    datasets whose archives can be."""
+    downloads: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder for downloaded archives; the default is downloads/ beside the folder to write."""
     tiles: int | None = None
     """Side in pixels of the tiles that pictures are stored in, a multiple of 8, for crops of large
     pictures; 0, the default, stores whole pictures."""
@@ -60,17 +63,21 @@ def main(args: list[str]) -> int:
 
     given = {key: getattr(options, key) for key in _OPTIONS if getattr(options, key) is not None}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+    with _bars(errors) as bars:
+        download = bars.add_task("bytes", total=None, visible=False)
         task = bars.add_task("examples", total=None)
         target = data.prepare(
             options.name,
             options.to,
             source=options.source,
+            downloads=options.downloads,
             overwrite=options.overwrite,
             bad=options.bad,
             workers=options.workers,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
+            download_progress=lambda done, total: bars.update(
+                download, completed=done, total=total or None, visible=done != total
+            ),
             **given,
         )
     report = json.loads((target / "report.json").read_bytes())
@@ -82,3 +89,8 @@ def main(args: list[str]) -> int:
     out = Console(soft_wrap=True, highlight=False, markup=False)
     out.print(f"{target}: {sizes}")
     return 0
+
+
+def _bars(console: Console) -> Progress:
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

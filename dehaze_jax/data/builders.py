@@ -13,10 +13,12 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from dehaze_jax.data.building import BuilderConfig, ShardedBuilder, Task
+from dehaze_jax.data.downloads import BytesProgress
 from dehaze_jax.data.layouts import Dataset
+from dehaze_jax.data.obtaining import check_source, obtain
 from dehaze_jax.data.prepared import CHECKSUMS
 from dehaze_jax.data.registry import find_builder
-from dehaze_jax.data.workshop import check_target, publish, workshop
+from dehaze_jax.data.workshop import check_target, open_workshop, publish
 from dehaze_jax.data.writing import Bad, Progress, Shard, Workplace, write_records
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.files import write_json
@@ -30,10 +32,12 @@ def prepare(
     to: str | os.PathLike[str],
     *,
     source: str | os.PathLike[str] | None = None,
+    downloads: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     bad: Bad = "fail",
     workers: int = 0,
     progress: Progress | None = None,
+    download_progress: BytesProgress | None = None,
     **options: Any,
 ) -> pathlib.Path:
     """Writes a prepared dataset. It appears whole under its name, or not at all.
@@ -45,7 +49,9 @@ def prepare(
         name: one of `list_datasets`; `rendered_haze` alone means its `folder` with a source, else
             its `photographs`.
         to: directory to write.
-        source: folder of the pictures, for the datasets that have some.
+        source: folder of the pictures, or a zip file; None for datasets that need none or whose
+            archives can be downloaded.
+        downloads: folder for archives; None is `downloads` beside `to`.
         overwrite: replace a prepared dataset that stands at `to`.
         bad: what to do about files that cannot be used. `fail` prepares everything else, lists all
             of them in a file beside `to`, and raises; once they are mended or replaced, the same
@@ -53,6 +59,7 @@ def prepare(
             not compare, so nothing is left out unless it is asked for.
         workers: threads that read and encode; 0 is one for each core.
         progress: told after every task.
+        download_progress: told of downloads.
         **options: fields of the builder's `config_class`, such as `tiles`.
 
     Returns:
@@ -60,63 +67,81 @@ def prepare(
 
     Raises:
         InputError: unknown name or option, a value out of range, source missing, files that cannot
-            be used, `to` in the way or not writable, disk too small.
+            be used, `to` in the way or not writable, disk too small, download failed.
     """
     if name == "rendered_haze":
         name = "rendered_haze/folder" if source is not None else "rendered_haze/photographs"
-    builder_class, dataset = find_builder(name)
-    config = _configure(builder_class, dataset, source, options)
     target = pathlib.Path(to)
-    check_target(target, overwrite=overwrite)
-    with workshop(target) as (records, notes), _silent_tfds():
-        builder = builder_class(config=config, data_dir=records)
+    builder_class, dataset = find_builder(name)
+    config = _configure(builder_class, dataset, options)
+    check_source(dataset, source)
+    check_target(to, overwrite=overwrite)
+    if workers < 0:
+        raise InputError("workers", f"{workers} must not be negative")
+    with open_workshop(target) as shop, _silent_tfds():
+        folder, fetched = obtain(
+            dataset,
+            source,
+            downloads=pathlib.Path(downloads or target.absolute().parent / "downloads"),
+            unpacked=shop.unpacked,
+            progress=download_progress,
+        )
+        if folder:
+            config = dataclasses.replace(config, source=folder)
+        builder = builder_class(config=config, data_dir=shop.records)
         place = Workplace(
-            records=records,
-            notes=notes,
+            records=shop.records,
+            notes=shop.notes,
             target=target,
             identity=_identity(builder),
             serialize=builder.serialize,
             bad=bad,
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers or _cores(),
         )
         files, faults = _write(builder, place, progress)
         report = {
             "dataset": name,
+            "edition": builder.edition,
             "source": os.fspath(source or ""),
+            "archives": [{"url": f.url, "bytes": f.size, "sha256": f.sha256} for f in fetched],
             "options": {key: value for key, value in options.items() if value is not None},
             "notes": builder.notes,
             "left_out": [{"file": fault.subject, "reason": fault.reason} for fault in faults],
         }
-        listing = target.with_name(f"{target.name}.{REPORT}")
-        if faults and bad == "fail":
-            write_json(listing, report)
-            more = f"; {len(faults) - 1} more in {listing}" if faults[1:] else ""
-            raise InputError(faults[0].subject, f"{faults[0].reason}{more}")
-        listing.unlink(missing_ok=True)
-        _describe(builder, records, files, report)
-        publish(records, notes, target)
+        _judge(faults, report, target, bad=bad)
+        _describe(builder, shop.records, files, report)
+        publish(shop, target)
     return target
 
 
+def _judge(
+    faults: Sequence[InputError], report: Mapping[str, Any], target: pathlib.Path, *, bad: Bad
+) -> None:
+    """Fails for files that cannot be used, if they are not to be left out."""
+    listing = target.absolute().with_name(f"{target.absolute().name}.{REPORT}")
+    if not faults or bad == "skip":
+        listing.unlink(missing_ok=True)
+        return
+    write_json(listing, report)
+    more = f"; {len(faults) - 1} more in {listing}" if faults[1:] else ""
+    raise InputError(faults[0].subject, f"{faults[0].reason}{more}")
+
+
 def _configure(
-    builder: type[ShardedBuilder],
-    dataset: Dataset,
-    source: str | os.PathLike[str] | None,
-    options: Mapping[str, Any],
+    builder: type[ShardedBuilder], dataset: Dataset, options: Mapping[str, Any]
 ) -> BuilderConfig:
-    name, known = dataset.name, _options(builder.config_class)
+    known = _options(builder.config_class)
     for option in set(options) - known:
-        raise InputError(name, f"has no option {option}; it has: {', '.join(sorted(known))}")
-    given = dict(options)
-    if dataset.obtain == "made":
-        if source is not None:
-            raise InputError(name, "takes no pictures of yours")
-    elif source is None:
-        how = dataset.fetch or "is made of your own pictures: give the folder they are in"
-        raise InputError(name, f"{how} (--from)")
-    else:
-        given["source"] = os.path.abspath(source)
-    return builder.config_class(name=dataset.config, **given)
+        reason = f"has no option {option}; it has: {', '.join(sorted(known))}"
+        raise InputError(dataset.name, reason)
+    return builder.config_class(name=dataset.config, **options)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _options(config: type[BuilderConfig]) -> set[str]:
@@ -146,6 +171,8 @@ def _write(
     if builder.faults and place.bad == "fail":
         return {}, builder.faults
     finished, faults = write_records(tasks, place, progress)
+    if not any(shard.examples for shard in finished.values()) and place.bad == "skip":
+        raise InputError(place.target, f"nothing is left to prepare; the first fault: {faults[0]}")
     files = {
         split: {name: finished[name] for name in members if name in finished}
         for split, members in names.items()
@@ -183,6 +210,7 @@ def _describe(
             filename_template=_template(builder, records, split),
         )
         for split, shards in files.items()
+        if any(shard.examples for shard in shards.values())
     ]
     builder.info.set_file_format("array_record", override=True)
     builder.info.set_splits(tfds.core.SplitDict(splits))

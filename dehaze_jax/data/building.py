@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import DTypeLike
+from tensorflow_datasets.proto import tf_example_pb2
 
 from dehaze_jax.data.layouts import Dataset
 from dehaze_jax.data.records import encode_picture, encode_transmission
@@ -137,7 +138,8 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     Attributes:
         variants: what can be prepared with it.
         config_class: of its options.
-        notes: what is to be said of the user's copy.
+        edition: which of the dataset's editions the user's copy is, or is nearest to.
+        notes: what is to be said of the copy.
         faults: files that are left out, and why.
     """
 
@@ -149,6 +151,7 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     def __init__(self, *, config: BuilderConfig, **options: Any):
         self.config = config
         self.dataset = next(v for v in self.variants if v.config == config.name)
+        self.edition = ""
         self.notes: list[str] = []
         self.faults: list[InputError] = []
         self.tasks = self.plan()
@@ -167,9 +170,13 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         return {split: _shards(tasks) for split, tasks in self.tasks.items()}
 
     def serialize(self, example: Features) -> bytes:
-        """The record of an example."""
+        """The record of an example; the same bytes whenever it is made."""
         features: Any = self.info.features
-        return features.serialize_example(example)
+        # TFDS leaves the order of the features to chance.
+        record = tf_example_pb2.Example.FromString(  # pyright: ignore[reportAttributeAccessIssue]
+            features.serialize_example(example)
+        )
+        return record.SerializeToString(deterministic=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = self.features()

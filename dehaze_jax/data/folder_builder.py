@@ -81,13 +81,23 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
         self.edition, warning = compare_editions(counts, self.dataset.editions)
         self.notes += [warning] if warning else []
         everything = [member for members in files.values() for member in members]
-        self._extras = frozenset.intersection(
-            *(frozenset(m.known) | frozenset(m.paths) & {"transmission"} for m in everything)
-        )
+        self._extras = self._common_extras(everything) if everything else frozenset()
         paths = {m.paths[key] for m in everything for key in self.dataset.pictures}
         deep = self.config.quality is None and any(map(_is_deep, paths))
         self._dtype = np.dtype(np.uint16 if deep else np.uint8)
         return {split: [self._task(m) for m in members] for split, members in files.items()}
+
+    def _common_extras(self, files: Sequence[Files]) -> frozenset[str]:
+        """What is known of all examples; what only some have is left out, with a note."""
+        common = []
+        for extra in ("airlight", "beta", "transmission"):
+            without = [f.id for f in files if extra not in f.known.keys() | f.paths.keys()]
+            if not without:
+                common.append(extra)
+            elif len(without) < len(files):
+                reason = f"{len(without)} of {len(files)} lack it, such as {without[0]}"
+                self.notes.append(f"{extra} is left out: {reason}")
+        return frozenset(common)
 
     def features(self) -> Features:
         """Id, pictures, and what is known of the haze."""
@@ -118,8 +128,8 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
             if without := [m.id for m, s in zip(undealt, chosen, strict=True) if s is None]:
                 self.notes.append(f"{len(without)} are of no split: {', '.join(without[:5])}")
         found = {split: members for split, members in files.items() if members}
-        if not found:
-            raise self.faults[0] if self.faults else InputError(self.config.source, "has no split")
+        if not found and not self.faults:
+            raise InputError(self.config.source, "holds no picture that is in a split")
         return found
 
     def _list(self, folders: Folders, places: Places) -> list[Files]:
@@ -164,7 +174,7 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
                 for key, picture in read_pictures.items()
             }
         if "transmission" in self._extras:
-            pixels["transmission"] = _read_transmission(files, pixels["hazy"])
+            pixels["transmission"] = _read_transmission(files.paths["transmission"], pixels["hazy"])
         example = {"id": files.id, **self.config.store(pixels, as_read=as_read)}
         if "airlight" in self._extras:
             example["airlight"] = np.full(3, files.known["airlight"], np.float32)
@@ -173,14 +183,14 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
         return [example]
 
 
-def _read_transmission(files: Files, hazy: np.ndarray) -> np.ndarray:
-    """`[h, w]` float32 in [0, 1], of the size of the hazy picture."""
-    path = files.paths["transmission"]
-    picture = read(path)
-    cropped, values = match_sizes(hazy, to_float(picture.pixels)[..., 0], subject=path)
-    if cropped.shape != hazy.shape:
-        raise InputError(path, "is smaller than the pictures")
-    return values
+def _read_transmission(path: pathlib.Path, hazy: np.ndarray) -> np.ndarray:
+    """`[h, w]` float32 in [0, 1], cropped at its centre to the size of the hazy picture."""
+    values = to_float(read(path).pixels)[..., 0]
+    height, width = values.shape
+    if height < hazy.shape[0] or width < hazy.shape[1]:
+        sizes = f"{width} x {height}, the hazy picture {hazy.shape[1]} x {hazy.shape[0]}"
+        raise InputError(path, f"is {sizes}")
+    return match_sizes(values, hazy, subject=path)[0]
 
 
 def _as_dtype(pixels: np.ndarray, dtype: Any) -> np.ndarray:

@@ -261,9 +261,7 @@ def match_sizes(
     height, width = (min(a, b) for a, b in zip(hazy.shape[:2], clear.shape[:2], strict=True))
     differences = np.subtract(hazy.shape[:2], clear.shape[:2])
     if np.abs(differences).max() > LARGEST_CROP:
-        sizes = "{1} x {0}, but its clear partner is {3} x {2}".format(
-            *hazy.shape[:2], *clear.shape[:2]
-        )
+        sizes = "{1} x {0}, but its partner is {3} x {2}".format(*hazy.shape[:2], *clear.shape[:2])
         raise InputError(subject, f"is {sizes}")
 
     def cut(picture: np.ndarray) -> np.ndarray:

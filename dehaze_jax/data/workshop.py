@@ -6,16 +6,34 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from dehaze_jax.errors import InputError
 
 
-def check_target(target: pathlib.Path, *, overwrite: bool) -> None:
+class Workshop(NamedTuple):
+    """Folders that a dataset is made in.
+
+    Attributes:
+        records: becomes the dataset.
+        notes: on the record files that are finished.
+        unpacked: of archives; does not exist until it is needed.
+    """
+
+    records: pathlib.Path
+    notes: pathlib.Path
+    unpacked: pathlib.Path
+
+
+def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Refuses to write where something stands, other than a dataset that is to be replaced.
 
     Raises:
-        InputError: with what stands there.
+        InputError: with what stands there, or for an address that is no path of this machine.
     """
+    if "://" in os.fspath(to):
+        raise InputError(to, "is no folder of this machine; prepare here and copy it there")
+    target = pathlib.Path(to)
     if not target.exists():
         return
     if not target.is_dir():
@@ -29,39 +47,40 @@ def check_target(target: pathlib.Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def workshop(target: pathlib.Path) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
-    """Folders beside the target for one process at a time: of records, and of notes on them.
+def open_workshop(target: pathlib.Path) -> Iterator[Workshop]:
+    """A workshop beside the target for one process at a time.
 
-    When the block is left, they stay as long as there is a note, for the next call to go on.
+    When the block is left it stays as long as there is a note, for the next call to go on.
 
     Raises:
-        InputError: they cannot be made or written, or another process is at work in them.
+        InputError: it cannot be made or written in, or another process is at work in it.
     """
-    folder = target.absolute().parent / f".{target.name}.partial"
-    records, notes = folder / "records", folder / "notes"
+    folder = target.absolute().parent / f".{target.absolute().name}.partial"
+    shop = Workshop(folder / "records", folder / "notes", folder / "unpacked")
     try:
-        records.mkdir(parents=True, exist_ok=True)
-        notes.mkdir(exist_ok=True)
+        shop.records.mkdir(parents=True, exist_ok=True)
+        shop.notes.mkdir(exist_ok=True)
         with (folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(target, "is being prepared by another process") from error
             try:
-                yield records, notes
+                yield shop
             finally:
-                if not any(notes.iterdir()):
+                if not any(shop.notes.iterdir()):
                     shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         reason = f"cannot be written: {error.strerror or error}"
         raise InputError(target, reason) from error
 
 
-def publish(records: pathlib.Path, notes: pathlib.Path, target: pathlib.Path) -> None:
-    """Gives finished records their name; what stood there goes away with the notes."""
-    old = records.with_name("old")
+def publish(shop: Workshop, target: pathlib.Path) -> None:
+    """Gives the records their name; what stood there goes when the workshop does."""
+    old = shop.records.with_name("old")
+    shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         os.replace(target, old)
-    os.replace(records, target)
-    shutil.rmtree(notes)
-    notes.mkdir()
+    os.replace(shop.records, target)
+    for note in shop.notes.iterdir():
+        note.unlink()

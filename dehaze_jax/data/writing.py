@@ -10,10 +10,10 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
-import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, TypeAlias
@@ -21,10 +21,14 @@ from typing import Literal, TypeAlias
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from dehaze_jax.data.building import Features, Task
+from dehaze_jax.data.space import check_space, describe_file
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.files import write_json
 
 Bad: TypeAlias = Literal["fail", "skip"]
+
+_WRITER = "group_size:1,uncompressed"
+"""Options of record files: one record is read at a time, and pictures are compressed already."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the examples done and the examples in all."""
@@ -134,14 +138,7 @@ class _Meter:
         weight = self.weight_done + task.weight
         ratio = (self.bytes_done + sum(map(len, records))) / max(weight, 1)
         needed = ratio * (self.weight_left - self.weight_done)
-        free = shutil.disk_usage(self.place.records).free
-        if needed > free:
-            reason = f"needs about {_gigabytes(needed)} more, only {_gigabytes(free)} are free"
-            raise InputError(self.place.target, reason)
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+        check_space(self.place.records, math.ceil(needed), subject=self.place.target)
 
 
 def _write(
@@ -153,12 +150,12 @@ def _write(
 ) -> tuple[Shard | None, list[InputError]]:
     path = place.records / name
     examples, faults = 0, []
-    with contextlib.closing(ArrayRecordWriter(os.fspath(path), "group_size:1")) as writer:
-        for number, (task, outcome) in enumerate(zip(tasks, outcomes, strict=False)):
+    with contextlib.closing(ArrayRecordWriter(os.fspath(path), _WRITER)) as writer:
+        for task, outcome in zip(tasks, outcomes, strict=False):  # outcomes has those of all files
             if isinstance(outcome, InputError):
                 faults.append(outcome)
                 outcome = []
-            elif number == 0:
+            elif examples == 0:
                 meter.check_space(task, outcome)
             for record in outcome:
                 writer.write(record)
@@ -177,13 +174,6 @@ def _write(
     )
     write_json(place.notes / f"{name}.json", dataclasses.asdict(shard))
     return shard, faults
-
-
-def describe_file(path: pathlib.Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.stat().st_size, digest
 
 
 def _do_all(
@@ -212,9 +202,10 @@ def _do_all(
 
 def _finished(name: str, tasks: Sequence[Task], place: Workplace) -> Shard | None:
     try:
-        shard = Shard(**json.loads((place.notes / f"{name}.json").read_bytes()))
+        note = json.loads((place.notes / f"{name}.json").read_bytes())
+        shard = Shard(**note | {"left_out": [tuple(pair) for pair in note["left_out"]]})
         size = (place.records / name).stat().st_size
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     usable = place.bad == "skip" or not shard.left_out
     return shard if usable and (shard.plan, shard.bytes) == (_plan(tasks, place), size) else None

@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -37,6 +39,44 @@ def test_options_reach_the_builder(tmp_path):
         main(["rendered_haze/landscapes", "--to", target, *options[:-1], "6", "--overwrite"]) == 0
     )
     assert open_prepared(target, "train").fingerprint != first
+
+
+def test_tiles_and_quality_reach_the_records(tmp_path, source):
+    target = str(tmp_path / "p")
+    given = ["--from", source, "--tiles", "8", "--quality", "80", "--workers", "1"]
+    assert main(["paired_folder", "--to", target, *given]) == 0
+    features = json.loads((tmp_path / "p/features.json").read_text())
+    assert "tile" in json.dumps(features)
+    assert open_prepared(target, "train")[0].hazy.shape == (8, 9, 3)
+
+
+def test_what_is_left_out_and_odd_is_a_warning(tmp_path, source, capsys):
+    (tmp_path / "source/hazy/a.png").write_bytes(b"")
+    target = str(tmp_path / "p")
+    assert main(["paired_folder", "--to", target, "--from", source, "--bad", "skip"]) == 0
+    out, err = capsys.readouterr()
+    assert err == f"{target}: warning: 1 left out, see {target}/report.json\n"
+    assert out.startswith(f"{target}: ")
+    assert main(["rtts", "--to", f"{target}2", "--from", f"{source}/clear"]) == 0
+    out, err = capsys.readouterr()
+    assert err == f"{target}2: warning: has 4 test; looks like RTTS, which has 4,322 test\n"
+
+
+def test_the_rule_of_pairing_can_be_given(tmp_path, source):
+    for name in "abcd":
+        (tmp_path / f"source/hazy/{name}.png").rename(tmp_path / f"source/hazy/x{name}.png")
+    given = ["paired_folder", "--to", str(tmp_path / "p"), "--from", source]
+    with pytest.raises(InputError, match=r"xa\.png: has no clear partner.*; 3 more in"):
+        main(given)
+    assert main([*given, "--rule", "sorted"]) == 0
+
+
+def test_bad_options_are_bad_usage(tmp_path, source, capsys):
+    for option in (["--bad", "maybe"], ["--rule", "best"], ["--tiles", "x"]):
+        with pytest.raises(SystemExit) as leaving:
+            main(["paired_folder", "--to", str(tmp_path / "p"), "--from", source, *option])
+        assert leaving.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_bad_input_is_one_error(tmp_path, source):

@@ -1,13 +1,20 @@
+import dataclasses
 import errno
+import functools
+import hashlib
+import http.server
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
-from dehaze_jax.data import list_datasets, open_prepared, prepare, split_sizes
+from dehaze_jax.data import Archive, building, list_datasets, open_prepared, prepare, split_sizes
 from dehaze_jax.data.registry import find_builder
 from dehaze_jax.errors import InputError
 
@@ -43,6 +50,13 @@ def test_progress_counts_every_example(tmp_path, pairs_folder, capfd):
         ("rendered_haze/landscapes", {"size": (0, 5)}, "must be at least 1"),
         ("rendered_haze/landscapes", {"scenes": 0}, "must be at least 1"),
         ("rendered_haze/landscapes", {"seed": -1}, "seed: -1 must not be negative"),
+        ("rendered_haze/nothing", {}, "there are: rendered_haze/photographs, rendered_haze/land"),
+        ("unpaired_folder", {}, "unpaired_folder: no such dataset; there are: unpaired_folder/ha"),
+        ("paired_folder", {"source": "x", "hazes": 2}, "has no option hazes; it has: quality, ru"),
+        ("paired_folder", {"source": "x", "tiles": 12}, "12 is no positive multiple of 8"),
+        ("paired_folder", {"source": "x", "quality": 101}, r"quality: 101 must lie in \[1, 100"),
+        ("paired_folder", {"source": "x", "quality": 0}, r"quality: 0 must lie in \[1, 100"),
+        ("paired_folder", {"source": "x", "workers": -1}, "workers: -1 must not be negative"),
     ],
 )
 def test_bad_requests_are_refused(tmp_path, name, options, message):
@@ -105,7 +119,7 @@ except InputError as error:
 def test_sizes_that_differ_too_much_are_named(tmp_path, pairs_folder, picture):
     source = pairs_folder(count=3)
     picture(source / "hazy/01.png", height=90)
-    with pytest.raises(InputError, match=r"hazy/01\.png: is 56 x 90, but its clear partner"):
+    with pytest.raises(InputError, match=r"hazy/01\.png: is 56 x 90, but its partner"):
         prepare("paired_folder", tmp_path / "p", source=source)
     assert not (tmp_path / "p").exists()
 
@@ -118,6 +132,185 @@ def test_an_interrupt_leaves_nothing(tmp_path, pairs_folder):
     with pytest.raises(KeyboardInterrupt):
         prepare("paired_folder", tmp_path / "p", source=source, progress=interrupt)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs"]
+
+
+def test_tfds_itself_makes_the_same_examples(tmp_path, pairs_folder, monkeypatch):
+    monkeypatch.setattr(building, "_SHARD_BYTES", 30_000)
+    source = pairs_folder(count=10)
+    path = prepare("paired_folder", tmp_path / "p", source=source)
+    builder, dataset = find_builder("paired_folder")
+    config = builder.config_class(name=dataset.config, source=str(source))
+    alone = builder(config=config, data_dir=tmp_path / "tfds")
+    alone.download_and_prepare(file_format="array_record")
+    assert len(list(path.glob("*array_record*"))) > 3
+    assert split_sizes(path) == split_sizes(alone.data_dir)
+    for split in split_sizes(path):
+        theirs, ours = (list(open_prepared(folder, split)) for folder in (alone.data_dir, path))
+        assert [e.id for e in theirs] == [e.id for e in ours]
+        for their, our in zip(theirs, ours, strict=True):
+            np.testing.assert_array_equal(their.hazy, our.hazy)
+            np.testing.assert_array_equal(their.clear, our.clear)
+
+
+@pytest.mark.parametrize("tiles", [0, 16])
+@pytest.mark.parametrize("quality", [None, 90])
+def test_tiles_are_the_same_pictures_and_quality_a_little_less(
+    tmp_path, pairs_folder, tiles, quality
+):
+    source = pairs_folder(count=1)
+    (exact,) = open_prepared(prepare("paired_folder", tmp_path / "a", source=source), "train")
+    path = prepare("paired_folder", tmp_path / "b", source=source, tiles=tiles, quality=quality)
+    (example,) = open_prepared(path, "train")
+    difference = np.abs(example.hazy.astype(int) - exact.hazy)
+    assert difference.max() == 0 if quality is None else 0 < difference.mean() < 3
+
+
+def test_a_quality_makes_eight_bits_of_sixteen(tmp_path, pairs_folder, picture):
+    source = pairs_folder(count=1)
+    deep = picture(source / "hazy/00.png", dtype=np.uint16)
+    path = prepare("paired_folder", tmp_path / "p", source=source, quality=100)
+    (example,) = open_prepared(path, "train")
+    assert np.abs(example.hazy.astype(int) - np.round(deep / 257)).max() < 6
+
+
+def test_all_that_cannot_be_used_is_listed_and_mending_it_is_enough(
+    tmp_path, pairs_folder, picture, monkeypatch
+):
+    monkeypatch.setattr(building, "_SHARD_BYTES", 1)
+    source = pairs_folder(count=6)
+    (source / "clear/03.png").write_bytes(b"no picture")
+    picture(source / "hazy/04.png", height=200)
+    with pytest.raises(InputError, match=r"0[34]\.png: .*; 1 more in .*/p\.report\.json"):
+        prepare("paired_folder", tmp_path / "p", source=source)
+    listed = json.loads((tmp_path / "p.report.json").read_text())["left_out"]
+    assert sorted(pathlib.Path(fault["file"]).name for fault in listed) == ["03.png", "04.png"]
+    (source / "hazy/05.png").unlink()
+    picture(source / "hazy/07.png")
+    with pytest.raises(InputError, match=r"hazy/07\.png: has no clear partner"):
+        prepare("paired_folder", tmp_path / "p", source=source)  # known before any is encoded
+
+    picture(source / "clear/07.png")
+    picture(source / "clear/03.png", seed=7)
+    picture(source / "hazy/04.png")
+    prepare("paired_folder", tmp_path / "p", source=source)
+    assert sum(split_sizes(tmp_path / "p").values()) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "pairs"]
+
+
+def test_skip_leaves_out_and_reports(tmp_path, pairs_folder, picture):
+    source = pairs_folder(count=6)
+    (source / "clear/03.png").write_bytes(b"no picture")
+    picture(source / "hazy/9.png")
+    path = prepare("paired_folder", tmp_path / "p", source=source, bad="skip")
+    assert sum(split_sizes(path).values()) == 5
+    report = json.loads((path / "report.json").read_text())
+    assert [pathlib.Path(f["file"]).name for f in report["left_out"]] == ["9.png", "03.png"]
+    assert report["left_out"][0]["reason"].startswith("has no clear partner in")
+    assert (report["dataset"], report["source"]) == ("paired_folder", str(source))
+
+
+def test_a_split_of_which_nothing_is_left_is_none(tmp_path, pairs_folder):
+    source = tmp_path / "pairs"
+    for name, bad in (("train", False), ("test", True)):
+        folder = pairs_folder(f"pairs/{name}", count=2)
+        if bad:
+            for path in folder.glob("hazy/*"):
+                path.write_bytes(b"no picture")
+    path = prepare("paired_folder", tmp_path / "p", source=source, bad="skip")
+    assert split_sizes(path) == {"train": 2}
+    assert len(list(open_prepared(path, "train"))) == 2
+    with pytest.raises(InputError, match=r"nothing is left to prepare; the first fault: .*hazy/00"):
+        prepare("paired_folder", tmp_path / "q", source=source / "test", bad="skip")
+
+
+def test_killed_it_goes_on_and_gives_what_one_call_does(tmp_path, pairs_folder, monkeypatch):
+    code = """
+import os, signal, sys
+from dehaze_jax.data import building, prepare
+building._SHARD_BYTES = 1
+def kill(done, total):
+    if done == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+prepare("paired_folder", sys.argv[1], source=sys.argv[2], progress=kill)
+"""
+    source = pairs_folder(count=9)
+    command = [sys.executable, "-c", code, tmp_path / "p", source]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert not (tmp_path / "p").exists()
+    monkeypatch.setattr(building, "_SHARD_BYTES", 1)
+    calls = []
+    prepare(
+        "paired_folder",
+        tmp_path / "p",
+        source=source,
+        progress=lambda done, total: calls.append(done),
+    )
+    assert calls == [5, 6, 7, 8, 9]  # four were finished
+    whole = prepare("paired_folder", tmp_path / "q", source=source)
+    fingerprints = {open_prepared(path, "train").fingerprint for path in (tmp_path / "p", whole)}
+    assert len(fingerprints) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "pairs", "q"]
+
+
+def test_a_zip_file_is_a_source(tmp_path, pairs_folder):
+    source = pairs_folder(count=3)
+    archive = shutil.make_archive(str(tmp_path / "set"), "zip", source.parent, source.name)
+    path = prepare("paired_folder", tmp_path / "p", source=archive)
+    alone = prepare("paired_folder", tmp_path / "q", source=source)
+    assert open_prepared(path, "test").fingerprint == open_prepared(alone, "test").fingerprint
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p", "pairs", "q", "set.zip"]
+
+
+@pytest.fixture
+def served(tmp_path, picture):
+    """O-HAZE's archive, three pairs of it, on the loopback; and its checksum."""
+    top = tmp_path / "made/# O-HAZY NTIRE 2018"
+    for number in (1, 2, 45):
+        picture(top / f"hazy/{number:02d}_outdoor_hazy.png", seed=number)
+        picture(top / f"GT/{number:02d}_outdoor_GT.png", seed=number + 50)
+    (tmp_path / "www").mkdir()
+    archive = shutil.make_archive(str(tmp_path / "www/O-HAZE"), "zip", tmp_path / "made")
+    handler = functools.partial(QuietHandler, directory=tmp_path / "www")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=functools.partial(server.serve_forever, 0.01))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/O-HAZE.zip"
+        yield url, hashlib.sha256(pathlib.Path(archive).read_bytes()).hexdigest()
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def _with_archive(monkeypatch, **archive):
+    builder, dataset = find_builder("o_haze")
+    changed = dataclasses.replace(dataset, archives=(Archive(**archive),))
+    monkeypatch.setattr(builder, "variants", (changed,))
+
+
+def test_a_direct_archive_is_downloaded(tmp_path, served, monkeypatch):
+    url, sha256 = served
+    _with_archive(monkeypatch, url=url, sha256=sha256)
+    calls = []
+    path = prepare("o_haze", tmp_path / "out/p", download_progress=lambda *c: calls.append(c))
+    assert split_sizes(path) == {"train": 2, "test": 1}
+    (archive,) = json.loads((path / "report.json").read_text())["archives"]
+    size = (tmp_path / "out/downloads/O-HAZE.zip").stat().st_size
+    assert archive == {"url": url, "bytes": size, "sha256": sha256}
+    assert calls[-1] == (size, size)
+    prepare("o_haze", tmp_path / "q", downloads=tmp_path / "out/downloads")
+    assert not (tmp_path / "downloads").exists()
+
+
+def test_a_direct_archive_of_another_content_is_refused(tmp_path, served, monkeypatch):
+    url, sha256 = served
+    _with_archive(monkeypatch, url=url, sha256="0" * 64)
+    with pytest.raises(InputError, match=rf"^{url}: has SHA-256 {sha256}, not 0000"):
+        prepare("o_haze", tmp_path / "out/p")
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["downloads"]
 
 
 def test_killed_half_way_the_target_does_not_exist(tmp_path, pairs_folder):

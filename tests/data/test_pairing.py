@@ -1,5 +1,3 @@
-import pathlib
-
 import numpy as np
 import pytest
 
@@ -8,8 +6,8 @@ from dehaze_jax.data import (
     list_images,
     match_sizes,
     name_parameters,
-    pair_folders,
 )
+from dehaze_jax.data.pairing import find_maps, match_pairs, name_images
 from dehaze_jax.errors import InputError
 
 
@@ -143,6 +141,63 @@ def test_name_parameters(stem, known):
     assert name_parameters(stem) == known
 
 
+@pytest.mark.parametrize(
+    ("stem", "fields", "known"),
+    [
+        ("7_3_0.4", ("id", "index", "airlight"), {"airlight": 0.4}),
+        ("7_1_1", ("id", "airlight", "beta"), {"airlight": 1.0, "beta": 1.0}),
+        ("0.5_7", ("beta", "id"), {"beta": 0.5}),
+        ("7_3_0.4_x", ("id", "index", "airlight"), {}),
+        ("7_3_x", ("id", "index", "airlight"), {}),
+        ("1_1_0.9", ("id", "index", "id"), {}),
+    ],
+)
+def test_declared_fields_of_names_say_what_they_say(stem, fields, known):
+    assert name_parameters(stem, fields) == known
+
+
+def test_several_hazy_folders_share_one_clear_folder(tmp_path, touch):
+    touch(*(f"8K/cloud_L{level}/{n}.png" for level in (1, 2) for n in "ab"))
+    touch("8K/clear/a.png", "8K/clear/b.png")
+    hazy = [tmp_path / f"8K/cloud_L{level}" for level in (1, 2)]
+    pairs, faults = match_pairs(hazy, [tmp_path / "8K/clear"])
+    assert not faults
+    assert [pair.id for pair in pairs] == ["cloud_L1/a", "cloud_L1/b", "cloud_L2/a", "cloud_L2/b"]
+    assert [pair.clear.stem for pair in pairs] == list("abab")
+
+
+def test_all_that_has_no_partner_is_told_and_the_rest_is_paired(tmp_path, touch):
+    touch("hazy/1.png", "hazy/2.png", "hazy/3.jpg", "hazy/3.png", "hazy/4.png")
+    touch("clear/1.png", "clear/3.png", "clear/4.jpg", "clear/4.png")
+    pairs, faults = match_pairs([tmp_path / "hazy"], [tmp_path / "clear"])
+    assert [pair.id for pair in pairs] == ["1", "3"]
+    told = sorted(str(fault).removeprefix(f"{tmp_path}/hazy/") for fault in faults)
+    assert [text.split(f"{tmp_path}")[0].strip() for text in told] == [
+        "2.png: has no clear partner in",
+        "3.png: has the same name as 3.jpg",
+        "4.png: has more than one clear partner:",
+    ]
+
+
+def test_pictures_without_partners_are_named_by_their_paths(tmp_path, touch):
+    touch("a/1.png", "a/sub/2.png", "b/1.png", "b/1.jpg")
+    files = dict.fromkeys(list_images(tmp_path / "a"), tmp_path / "a")
+    assert list(name_images(files)[0]) == ["1", "sub/2"]
+    files |= dict.fromkeys(list_images(tmp_path / "b"), tmp_path / "b")
+    named, faults = name_images(files)
+    assert list(named) == ["a/1", "a/sub/2", "b/1"]
+    assert [fault.subject for fault in faults] == [str(tmp_path / "b/1.png")]
+
+
+def test_maps_have_the_hazy_name_or_the_longest_part_of_it(tmp_path, touch):
+    names = ("1_1_0.9", "1_2_0.8", "2_1_0.7", "3_1_0.6", "4")
+    touch(*(f"hazy/{name}.png" for name in names), *(f"clear/{n}.png" for n in (1, 2, 3, 4)))
+    touch("trans/1_1.png", "trans/1_2_0.8.png", "trans/1.png", "trans/2.png", "trans/0_4.png")
+    pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    maps = find_maps(pairs, [tmp_path / "trans"])
+    assert [path and path.stem for path in maps] == ["1_1", "1_2_0.8", "2", None, None]
+
+
 def test_match_sizes_crops_the_frame_of_sots():
     clear = np.zeros((480, 640, 3), np.uint8)
     clear[10:470, 10:630] = np.random.default_rng(0).integers(0, 255, (460, 620, 3))
@@ -159,47 +214,5 @@ def test_match_sizes_crops_each_direction_on_its_own():
 
 def test_match_sizes_refuses_more_than_32_pixels():
     match_sizes(np.zeros((50, 60, 3)), np.zeros((50, 92, 3)), subject="x")
-    with pytest.raises(InputError, match=r"a\.png: is 60 x 50, but its clear partner is 93 x 50"):
+    with pytest.raises(InputError, match=r"a\.png: is 60 x 50, but its partner is 93 x 50"):
         match_sizes(np.zeros((50, 60, 3)), np.zeros((50, 93, 3)), subject="a.png")
-
-
-def test_folder_pairs_read_what_the_files_hold(tmp_path, picture):
-    hazy = picture(tmp_path / "hazy/0025_0.85_0.04.png", seed=1, dtype=np.uint16)
-    clear = picture(tmp_path / "clear/0025.png", seed=2)
-    pairs = pair_folders(tmp_path / "hazy", tmp_path / "clear")
-    (example,) = list(pairs)
-    assert len(pairs) == 1
-    assert example.id == "0025_0.85_0.04"
-    np.testing.assert_array_equal(example.hazy, hazy)
-    np.testing.assert_array_equal(example.clear, clear)
-    np.testing.assert_allclose(example.extras["airlight"], [0.85] * 3, rtol=1e-6)
-    np.testing.assert_allclose(example.extras["beta"], 0.04, rtol=1e-6)
-
-
-def test_folder_pairs_read_lazily_and_name_the_damaged_file(pairs_folder):
-    root = pairs_folder(count=2)
-    damaged = root / "hazy/01.png"
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    pairs = pair_folders(root / "hazy", root / "clear")
-    assert pairs[0].id == "00"
-    with pytest.raises(InputError, match=r"01\.png"):
-        pairs[1]
-
-
-def test_folder_fingerprint_follows_content_not_place(pairs_folder, picture):
-    first, second = pairs_folder("one", count=2), pairs_folder("two", count=2)
-
-    def fingerprint(root: pathlib.Path):
-        return pair_folders(root / "hazy", root / "clear").fingerprint
-
-    assert fingerprint(first) == fingerprint(second)
-    picture(second / "clear/01.png", seed=99)
-    assert fingerprint(first) != fingerprint(second)
-
-
-def test_a_file_that_cannot_be_read_does_not_cost_the_fingerprint(pairs_folder):
-    root = pairs_folder(count=2)
-    pairs = pair_folders(root / "hazy", root / "clear")
-    whole = pairs.fingerprint
-    (root / "hazy/01.png").unlink()
-    assert pairs.fingerprint == pairs.fingerprint != whole

@@ -41,6 +41,8 @@ def test_a_copy_without_all_maps_has_no_transmission(tmp_path, copy_of):
     cv2.imwrite(str(source / "trans/1_1.png"), np.full((8, 9), 9, np.uint8))
     path = prepare("reside_its", tmp_path / "p", source=source)
     assert set(open_prepared(path, "train")[0].extras) == {"airlight"}
+    notes = json.loads((path / "report.json").read_text())["notes"]
+    assert "transmission is left out: 3 of 4 lack it, such as 12_1_0.71179" in notes
 
 
 def test_the_standard_edition_has_its_validation_part(tmp_path, copy_of, ids_of):
