@@ -1,6 +1,8 @@
 """O-HAZE: outdoor scenes with and without real haze from machines."""
 
-from dehaze_jax.data import Archive, ByNumber, Dataset, FolderBuilder, Folders, Layout
+from dehaze_jax.data import Archive, ByNumber, Dataset, FolderBuilder, Folders, Layout, split_layout
+
+_FOLDERS = Folders(hazy="hazy|haze", clear="gt|clear|clean")
 
 
 class Builder(FolderBuilder):
@@ -16,17 +18,8 @@ class Builder(FolderBuilder):
             obtain="direct",
             archives=(Archive(url="https://data.vision.ee.ethz.ch/cvl/ntire18/o-haze/O-HAZE.zip"),),
             layouts=(
-                Layout(
-                    {
-                        "train": Folders(hazy="train/hazy", clear="train/gt|clear"),
-                        "validation": Folders(hazy="val/hazy", clear="val/gt|clear"),
-                        "test": Folders(hazy="test|eval/hazy", clear="test|eval/gt|clear"),
-                    }
-                ),
-                Layout(
-                    {"all": Folders(hazy="hazy", clear="gt|clear")},
-                    ByNumber(train=range(1, 41), test=range(41, 46)),
-                ),
+                split_layout(_FOLDERS),
+                Layout({"all": _FOLDERS}, ByNumber(train=range(1, 41), test=range(41, 46))),
             ),
             editions={"O-HAZE, split 40/5": {"train": 40, "test": 5}},
         ),

@@ -1,10 +1,8 @@
 """The user's hazy and clear pictures as a prepared dataset."""
 
-from dehaze_jax.data import Dataset, FolderBuilder, Folders, Layout
+from dehaze_jax.data import Dataset, FolderBuilder, Folders, Layout, split_layout
 
-_HAZY = "hazy|haze|input"
-_CLEAR = "clear|gt|target"
-_SPLITS = {"train": "train", "validation": "validation|val", "test": "test|eval"}
+_FOLDERS = Folders(hazy="hazy|haze|input", clear="clear|gt|target")
 
 
 class Builder(FolderBuilder):
@@ -17,13 +15,8 @@ class Builder(FolderBuilder):
             title="your hazy/ and clear/ folders, or train/, val/ and test/ with both in each",
             obtain="yours",
             layouts=(
-                Layout(
-                    {
-                        split: Folders(hazy=f"{folder}/{_HAZY}", clear=f"{folder}/{_CLEAR}")
-                        for split, folder in _SPLITS.items()
-                    }
-                ),
-                Layout({"all": Folders(hazy=_HAZY, clear=_CLEAR)}),
+                split_layout(_FOLDERS),
+                Layout({"all": _FOLDERS}),
             ),
         ),
     )

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from dehaze_jax.data import Dataset, FolderBuilder, Folders, Layout
-
-_SPLITS = {"train": "train", "validation": "validation|val", "test": "test|eval"}
+from dehaze_jax.data import Dataset, FolderBuilder, Folders, Layout, split_layout
 
 
 def _of(key: str, names: str, folders: Callable[[str], Folders]) -> Dataset:
@@ -13,7 +11,7 @@ def _of(key: str, names: str, folders: Callable[[str], Folders]) -> Dataset:
         title=f"your {key} pictures without partners: {key}/, or train/, val/ and test/ with it",
         obtain="yours",
         layouts=(
-            Layout({split: folders(f"{folder}/{names}") for split, folder in _SPLITS.items()}),
+            split_layout(folders(names)),
             Layout({"train": folders(names)}),
             Layout({"train": folders(".")}),
         ),

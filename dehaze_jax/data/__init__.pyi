@@ -17,6 +17,7 @@ from .layouts import Archive as Archive
 from .layouts import Dataset as Dataset
 from .layouts import Folders as Folders
 from .layouts import Layout as Layout
+from .layouts import split_layout as split_layout
 from .maps import DecodedMaps as DecodedMaps
 from .maps import Maps as Maps
 from .pairing import Pair as Pair

@@ -17,6 +17,13 @@ Obtain: TypeAlias = Literal["direct", "manual", "yours", "made"]
 UNDEALT = "all"
 """Key of the folders of a layout whose pictures are dealt out to the splits."""
 
+SPLIT_FOLDERS: Mapping[str, str] = {
+    "train": "train",
+    "validation": "validation|val",
+    "test": "test|eval",
+}
+"""How the folders of splits are usually called."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Folders:
@@ -62,6 +69,26 @@ class Layout:
 
     def __str__(self):
         return ", ".join(map(str, self.folders.values()))
+
+
+def split_layout(
+    folders: Folders, *, within: str = "", names: Mapping[str, str] = SPLIT_FOLDERS
+) -> Layout:
+    """The layout of copies that have a folder for every split, each with the same folders in it.
+
+    Args:
+        folders: those in the folder of a split.
+        within: pattern of a folder that holds the splits, where a copy is to be known by it.
+        names: patterns of the splits' folders.
+    """
+
+    def in_split(name: str) -> Folders:
+        top = f"{within}/{name}" if within else name
+        kinds = ("hazy", "clear", "transmission")
+        patterns = {kind: getattr(folders, kind) for kind in kinds}
+        return dataclasses.replace(folders, **{k: f"{top}/{p}" for k, p in patterns.items() if p})
+
+    return Layout({split: in_split(name) for split, name in names.items()})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

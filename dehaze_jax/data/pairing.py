@@ -17,7 +17,7 @@ import numpy as np
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.files import IMAGE_SUFFIXES
 
-Rule: TypeAlias = Literal["auto", "stem", "token", "prefix", "sorted"]
+Rule: TypeAlias = Literal["auto", "path", "stem", "token", "prefix", "sorted"]
 NameField: TypeAlias = Literal["id", "index", "airlight", "beta"]
 
 LARGEST_CROP = 32
@@ -90,15 +90,17 @@ def match_pairs(
 ) -> tuple[tuple[Pair, ...], tuple[InputError, ...]]:
     """Pairs hazy pictures with clear ones, by file names alone.
 
-    With `rule="auto"` each hazy file takes the first of these that finds a partner: the same path
-    below the folder, `stem`, `token`, `prefix`.
+    With `rule="auto"` each hazy file takes the first of these that finds a partner: `path`, `stem`,
+    `token`, `prefix`.
 
     Args:
         hazy: folders of hazy pictures, sub-folders included.
         clear: folders of clear pictures; may be the same, where names tell them apart.
-        rule: `stem`: equal names without suffix. `token`: names equal once the words hazy/haze and
-            GT/clear/clean are left out. `prefix`: the hazy name up to its first `_` is the clear
-            name. `sorted`: both lists in order, if equally long.
+        rule: `path`: equal paths below the folders, without suffix, as of video frames whose
+            names are numbers. `stem`: equal names without suffix, in any sub-folders. `token`:
+            names equal once the words hazy/haze and GT/clear/clean are left out. `prefix`: the hazy
+            name up to its first `_` is the clear name. `sorted`: both lists in order, if equally
+            long.
 
     Returns:
         The pairs, and what is wrong with the hazy files that have no partner or several, or the id

@@ -1,6 +1,6 @@
 import pytest
 
-from dehaze_jax.data import Archive, Dataset, Folders, Layout
+from dehaze_jax.data import Archive, Dataset, Folders, Layout, split_layout
 from dehaze_jax.data.layouts import compare_editions
 
 EDITIONS = {
@@ -48,6 +48,20 @@ def test_declarations_that_cannot_be_are_refused():
         Dataset(**known, obtain="manual")
     with pytest.raises(ValueError, match="how to fetch is for what is obtained by hand"):
         Dataset(**known, obtain="made", fetch="somewhere")
+
+
+def test_splits_have_the_same_folders():
+    inner = Folders(hazy="a|b", clear="c", rule="path")
+    layout = split_layout(inner)
+    assert layout == Layout(
+        {
+            "train": Folders(hazy="train/a|b", clear="train/c", rule="path"),
+            "validation": Folders(hazy="validation|val/a|b", clear="validation|val/c", rule="path"),
+            "test": Folders(hazy="test|eval/a|b", clear="test|eval/c", rule="path"),
+        }
+    )
+    named = split_layout(Folders(hazy="x", transmission="t"), within="top", names={"test": "set"})
+    assert named == Layout({"test": Folders(hazy="top/set/x", transmission="top/set/t")})
 
 
 def test_pictures_are_those_of_the_layouts():

@@ -29,6 +29,7 @@ def _matched(pairs):
 @pytest.mark.parametrize(
     ("hazy", "clear", "rule"),
     [
+        ("E01/00012.JPG", "E01/00012.png", "path"),
         ("0012.png", "0012.JPG", "stem"),
         ("1400_3.png", "1400.png", "prefix"),
         ("0025_0.85_0.04.jpg", "0025.png", "prefix"),
@@ -43,12 +44,12 @@ def test_each_rule_finds_its_names(tmp_path, touch, hazy, clear, rule):
     touch(f"hazy/{hazy}", f"clear/{clear}", "clear/unrelated.png")
     for used in (rule, "auto"):
         pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear", rule=used)
-        assert _matched(pairs) == {hazy: clear}
+        assert _matched(pairs) == {hazy.split("/")[-1]: clear.split("/")[-1]}
 
 
 def test_a_rule_does_not_match_what_another_does(tmp_path, touch):
     touch("hazy/1_1.png", "clear/1.png")
-    for rule in ("stem", "token"):
+    for rule in ("path", "stem", "token"):
         with pytest.raises(InputError, match=r"1_1\.png: has no clear partner"):
             find_pairs(tmp_path / "hazy", tmp_path / "clear", rule=rule)
 
@@ -65,6 +66,14 @@ def test_the_same_path_wins_over_equal_names_elsewhere(tmp_path, touch):
     touch("hazy/a/1.png", "hazy/b/1.png", "clear/a/1.png", "clear/b/1.png")
     pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear")
     assert [pair.clear.parent.name for pair in pairs] == ["a", "b"]
+
+
+def test_frames_of_one_number_in_other_folders_are_no_partners_by_path(tmp_path, touch):
+    touch("hazy/a/1.png", "hazy/b/1.png", "clear/a/1.png")
+    with pytest.raises(InputError, match=r"hazy/b/1\.png: has no clear partner"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear", rule="path")
+    stems = find_pairs(tmp_path / "hazy", tmp_path / "clear", rule="stem")
+    assert [pair.clear.parent.name for pair in stems] == ["a", "a"]
 
 
 def test_one_flat_folder_is_told_apart_by_names(tmp_path, touch):
