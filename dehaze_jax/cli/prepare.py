@@ -37,7 +37,7 @@ class Prepare:
     """What to do about files that cannot be used; skip leaves them out."""
     workers: int = 0
     """Threads that read and encode; 0 is one for each core."""
-    rule: Literal["auto", "stem", "token", "prefix", "sorted"] | None = None
+    rule: Literal["auto", "path", "stem", "token", "prefix", "sorted"] | None = None
     """How hazy and clear files are paired; the default is as the dataset says."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
     """Height and width of landscapes; 384 512 by default."""
