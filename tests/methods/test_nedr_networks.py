@@ -64,6 +64,7 @@ def find_scene(config, variables, hazy, *, train, key=None):
     return scene
 
 
+LAST_BIAS = "['params']['scene']['head']['conv3']['bias']"
 QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 HAZY = jnp.asarray(pictures(0, 1, 32, 32))
 
@@ -96,6 +97,24 @@ def test_held_values_keep_their_gradient():
     np.testing.assert_allclose(hold(values, 0.1, 0.9), [0.1, 0.2, 0.5, 0.9], rtol=1e-6)
     slopes = jax.grad(lambda x: jnp.sum(hold(x, 0.1, 0.9) ** 2))(values)
     np.testing.assert_allclose(slopes, 2 * np.asarray([0.1, 0.2, 0.5, 0.9]), rtol=1e-6)
+
+
+def test_excess_is_what_logits_have_beyond_the_range():
+    variables = variables_of(TINY)
+    run = jax.jit(functools.partial(find_scene, TINY, train=False), compiler_options=QUICKLY)
+    scene = run(variables, HAZY)
+    inside = np.arctanh(2 * np.asarray(scene.transmission, np.float64) - 1)  # logits
+    assert np.abs(inside).max() < np.arctanh(0.9)  # the ends are 0.05 and 0.95
+    np.testing.assert_array_equal(scene.excess, 0)
+    for shift in (-8.0, 8.0):
+        moved = jax.tree_util.tree_map_with_path(
+            lambda path, leaf, by=shift: (
+                leaf + by if jax.tree_util.keystr(path) == LAST_BIAS else leaf
+            ),
+            variables,
+        )
+        beyond = np.abs(inside + shift) - np.arctanh(0.9)
+        np.testing.assert_allclose(run(moved, HAZY).excess, np.mean(beyond**2), rtol=1e-4)
 
 
 def test_airlight_has_no_gradient():

@@ -62,7 +62,7 @@ def test_inverts_the_scattering_model(refinement, airlight):
     config = dataclasses.replace(TINY, refinement=refinement, airlight=airlight)
     transmission = np.random.default_rng(4).uniform(0.02, 0.99, (32, 64)).astype(np.float32)
     copy = jnp.asarray(AS_COPY[None])
-    scene = Scene(jnp.asarray(transmission[None]), jnp.ones(1))
+    scene = Scene(jnp.asarray(transmission[None]), jnp.ones(1), jnp.zeros(1))
     if refinement == "colour":
         transmission = guided(AS_COPY, transmission)
     elif refinement == "channels":

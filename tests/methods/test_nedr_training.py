@@ -21,7 +21,12 @@ OPTIMISER = OptimiserConfig(
 BATCH = {"hazy": jnp.asarray(pictures(1, 2, 64, 64)), "clear": jnp.asarray(pictures(2, 2, 64, 64))}
 KEY = jax.random.key(3)
 WEIGHTS = NedrObjectiveConfig(
-    adversarial_weight=0.3, cycle_weight=1.5, density_weight=0.7, depth_weight=2.0, depth_rate=0.5
+    adversarial_weight=0.3,
+    cycle_weight=1.5,
+    density_weight=0.7,
+    range_weight=0.4,
+    depth_weight=2.0,
+    depth_rate=0.5,
 )
 CONFIG = dataclasses.replace(TINY, objective=WEIGHTS)
 
@@ -67,7 +72,8 @@ def plain_step(variables, drawn):
             again = net.find_scene(fake_hazy, train=True)
             air = find_airlight(CONFIG, fake_hazy)
             clear_again = jnp.clip(haze.invert(fake_hazy, again.transmission, air), 0, 1)
-            return fake_clear, fake_hazy, depth, hazy_again, clear_again, again.density
+            excess = jnp.mean(scene.excess) + jnp.mean(again.excess)
+            return fake_clear, fake_hazy, depth, hazy_again, clear_again, again.density, excess
 
         return apply(mixed, run)
 
@@ -99,7 +105,7 @@ def plain_step(variables, drawn):
     after = {**after, "params": {**variables["params"], **critics}}
 
     def generators_loss(params):
-        (fake_clear, fake_hazy, _, hazy_again, clear_again, density), _ = forward(params)
+        (fake_clear, fake_hazy, _, hazy_again, clear_again, density, excess), _ = forward(params)
 
         def run(net):
             return net.clear_critic(fake_clear, train=True), net.hazy_critic(fake_hazy, train=True)
@@ -107,7 +113,8 @@ def plain_step(variables, drawn):
         (first, second), new = apply(after, run)
         adversarial = jnp.mean((first - 1) ** 2) / 2 + jnp.mean((second - 1) ** 2) / 2
         cycle = jnp.mean(jnp.abs(clear - clear_again)) + jnp.mean(jnp.abs(hazy - hazy_again))
-        return 0.3 * adversarial + 1.5 * cycle + 0.7 * jnp.mean((density - drawn) ** 2), new
+        drawn_again = jnp.mean((density - drawn) ** 2)
+        return 0.3 * adversarial + 1.5 * cycle + 0.7 * drawn_again + 0.4 * excess, new
 
     (loss, after), gradients = compiled(jax.value_and_grad(generators_loss, has_aux=True))(
         generators

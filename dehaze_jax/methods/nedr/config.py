@@ -26,6 +26,9 @@ class NedrObjectiveConfig:
     """Weight of the mean absolute error of both cycles."""
     density_weight: float = 1.0
     """Weight of the squared error of the density that a rendered haze was drawn with."""
+    range_weight: float = 0.1
+    """Weight of the squared distance of the transmission's logits from its range: without it (0, as
+    published) the map may settle at an end of the range for good."""
     depth_weight: float = 1.0
     """Weight of the depth network's own loss, in its own step."""
     critic_rate: float = 0.1
@@ -36,12 +39,9 @@ class NedrObjectiveConfig:
     """Step from which on the generators learn at half the rate; 0 is never."""
 
     def __post_init__(self):
-        weights = ("adversarial_weight", "cycle_weight", "density_weight", "depth_weight")
-        rates = ("critic_rate", "depth_rate", "halve_at")
-        check_fields(
-            self,
-            {name: (getattr(self, name) >= 0, "must not be negative") for name in weights + rates},
-        )
+        fields = (field.name for field in dataclasses.fields(self))
+        rules = {name: (getattr(self, name) >= 0, "must not be negative") for name in fields}
+        check_fields(self, rules)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Image, PerImage, Plane
@@ -71,10 +72,12 @@ class Scene(NamedTuple):
     Attributes:
         transmission: share of light that reaches the camera.
         density: scattering coefficient.
+        excess: mean square of what the transmission's logits have beyond the ends of its range.
     """
 
     transmission: Plane
     density: PerImage
+    excess: PerImage
 
 
 class Pyramid(nn.Module):
@@ -119,6 +122,9 @@ class SceneNetwork(nn.Module):
         if config.variant != "d4":
             path = self._represent(path, train=train)
         logits = MapHead(size.head, name="head")(path, train=train)[..., 0]
+        # Far outside, where tanh is flat, nothing could bring the map back.
+        low, high = (float(np.arctanh(2 * end - 1)) for end in config.transmission)
+        excess = jnp.mean((logits - jnp.clip(logits, low, high)) ** 2, axis=(1, 2))
         free = (jnp.tanh(logits) + 1) / 2
         bound = hold if config.variant == "paper" else jnp.clip
         transmission = bound(free, *config.transmission)
@@ -126,7 +132,7 @@ class SceneNetwork(nn.Module):
         # As published, the density teaches the features nothing.
         x = jax.lax.stop_gradient(jnp.concatenate(means, axis=-1))
         x = nn.Dense(1, name="density2")(nn.Dense(size.density, name="density1")(x))[:, 0]
-        return Scene(transmission, _between(x, config.density))
+        return Scene(transmission, _between(x, config.density), excess)
 
     def _represent(self, path: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h w c"]:
         """The implicit representation of the haze, and its enhancement."""

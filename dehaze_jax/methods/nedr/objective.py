@@ -101,12 +101,18 @@ def run_cycles(
     cycle_hazy = jnp.mean(jnp.abs(hazy - hazy_again))
     cycle_clear = jnp.mean(jnp.abs(clear - clear_again))
     density = jnp.mean((made_scene.density - drawn) ** 2)
+    excess = jnp.mean(scene.excess) + jnp.mean(made_scene.excess)
     weights = config.objective
-    loss = weights.cycle_weight * (cycle_hazy + cycle_clear) + weights.density_weight * density
+    loss = (
+        weights.cycle_weight * (cycle_hazy + cycle_clear)
+        + weights.density_weight * density
+        + weights.range_weight * excess
+    )
     parts = {
         "cycle_hazy": cycle_hazy,
         "cycle_clear": cycle_clear,
         "density": density,
+        "excess": excess,
         "transmission": jnp.mean(scene.transmission),
     }
     return loss, Cycles(made, find_depth(scene), statistics, parts)
