@@ -21,7 +21,14 @@ class Clock:
 
     def restart(self, step: int) -> None:
         """Counts from here, with `step` steps done."""
-        self._start, self._step = time.monotonic(), step
+        self._start, self._step, self._waited = time.monotonic(), step, 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time spent inside as waiting for data."""
+        begin = time.monotonic()
+        yield
+        self._waited += time.monotonic() - begin
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -30,11 +37,22 @@ class Clock:
         yield
         self._start += time.monotonic() - begin
 
-    def steps_per_second(self, step: int) -> float | None:
-        """Speed since the last restart, or None if no step was done since."""
-        if step <= self._step:
-            return None
-        return (step - self._step) / max(time.monotonic() - self._start, 1e-9)
+    def speeds(self, step: int, *, batch_size: int) -> dict[str, float]:
+        """Speed since the last restart; nothing if no step was done since.
+
+        Returns:
+            `images_per_second`; `seconds_per_step`, and `data_seconds_per_step`, the part of it in
+            which the loop waited for a batch. The rest is the devices'.
+        """
+        steps = step - self._step
+        if steps <= 0:
+            return {}
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        return {
+            "images_per_second": steps * batch_size / seconds,
+            "seconds_per_step": seconds / steps,
+            "data_seconds_per_step": self._waited / steps,
+        }
 
 
 class Logs:
@@ -86,20 +104,16 @@ class Logs:
         """Moves the progress bar."""
         self._bar.update(self._task, completed=step)
 
-    def scalars(
-        self, step: int, values: Mapping[str, float], *, images_per_second: float | None = None
-    ) -> None:
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one line of metrics.
 
         Args:
             step: steps done.
             values: what was measured at this step.
-            images_per_second: speed; left out where it is not known.
         """
         if self._events is None:
             return
-        speed = {} if images_per_second is None else {"images_per_second": images_per_second}
-        line = {**values, **speed}
+        line = dict(values)
         self._run.append_metrics({"step": step, **line})
         for name, value in line.items():
             self._events.scalar(name, value, step)
@@ -108,8 +122,8 @@ class Logs:
             for name in ("loss", *(n for n in line if "/" in n))
             if name in line
         )
-        if speed:
-            note += f"  {images_per_second:.1f} images/s"
+        if "images_per_second" in line:
+            note += f"  {line['images_per_second']:.1f} images/s"
             self._bar.update(self._task, note=note)
         if not self._console.is_terminal:
             self.say(f"step {step}/{self._total}  {note}")

@@ -144,7 +144,8 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         with Logs(run, first=first, total=config.steps, console=console) as logs:
             logs.say(_opening(run, start_mode, first, config, mesh))
             for step in range(first + 1, last + 1):
-                batch = next(batches)
+                with clock.waiting():
+                    batch = next(batches)
                 if train_step is None:  # tracing makes constants, which the guard forbids
                     logs.say(f"{run.path}: compiling")
                     train_step = _compile(method, state, batch, root)
@@ -168,12 +169,8 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 if step == first + 1:
                     clock.restart(step)  # the first step compiles
                 if logging:
-                    speed = clock.steps_per_second(step)
-                    logs.scalars(
-                        step,
-                        values,
-                        images_per_second=speed and speed * config.data.batch_size,
-                    )
+                    speeds = clock.speeds(step, batch_size=config.data.batch_size)
+                    logs.scalars(step, {**values, **speeds})
                     clock.restart(step)
                 with clock.pause():
                     if evaluating and logs.primary:

@@ -24,7 +24,7 @@ from dehaze_jax.storage import Checkpoints, load_weights
 from dehaze_jax.training import MeshConfig, TrainConfig, train
 
 QUIET = rich.console.Console(quiet=True)
-SPEEDS = {"images_per_second"}
+SPEEDS = {"images_per_second", "seconds_per_step", "data_seconds_per_step"}
 
 
 def make_config(workdir, **changes) -> TrainConfig:
@@ -351,7 +351,7 @@ def test_validation_scores_and_pictures_are_logged(toy, tmp_path):
     assert last["rgb-full/psnr_hazy"] == pytest.approx(psnr(hazy), abs=1e-3)
     assert result.scores == {k: v for k, v in last.items() if k != "step"}
     tags = {value.tag: value for event in events(tmp_path) for value in event.summary.value}
-    assert {"loss", "images_per_second", "rgb-full/psnr", "validation/e0"} <= set(tags)
+    assert {"loss", *SPEEDS, "rgb-full/psnr", "validation/e0"} <= set(tags)
     assert tags["validation/e0"].image.height == 12
     assert load_weights(tmp_path / "weights").card["scores"] == result.scores
 
@@ -366,17 +366,26 @@ def events(workdir):
             content.read(4)
 
 
-def test_time_spent_on_evaluation_and_saving_is_not_speed():
+def test_speed_leaves_out_pauses_and_tells_what_was_waiting(monkeypatch):
     import time
 
     from dehaze_jax.training.logs import Clock
 
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     clock = Clock()
-    assert clock.steps_per_second(0) is None
-    time.sleep(0.05)
+    assert clock.speeds(0, batch_size=4) == {}
+    now += 3
+    with clock.waiting():
+        now += 2
     with clock.pause():
-        time.sleep(0.5)
-    assert 10 / 0.3 < clock.steps_per_second(10) < 10 / 0.05
+        now += 50
+    expected = {"images_per_second": 8, "seconds_per_step": 0.5, "data_seconds_per_step": 0.2}
+    assert clock.speeds(10, batch_size=4) == pytest.approx(expected)
+    clock.restart(10)
+    now += 1
+    expected = {"images_per_second": 4, "seconds_per_step": 1, "data_seconds_per_step": 0}
+    assert clock.speeds(11, batch_size=4) == pytest.approx(expected)
 
 
 CONFIG = """
