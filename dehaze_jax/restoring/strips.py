@@ -66,8 +66,10 @@ def summarise_picture(
 ) -> Tree:
     """All that is global in a picture; small. `device` is the one that holds `variables`."""
     pixels = jax.device_put(narrow(picture), device)
-    reduced = _reduce(pixels, reduction(method, *picture.shape[:2]))
-    return method.summarise(variables, reduced, options or RestoreOptions())
+    factor = reduction(method, *picture.shape[:2])
+    if factor > 1 or pixels.ndim == 2 or pixels.dtype != jnp.float32:
+        pixels = _reduce(pixels, factor)  # elsewhere it would only copy the picture
+    return method.summarise(variables, pixels, options or RestoreOptions())
 
 
 def restore_rows(

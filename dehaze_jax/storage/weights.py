@@ -93,12 +93,13 @@ def load_weights(folder: str | os.PathLike[str]) -> Weights:
         if not (folder / name).is_file():
             raise InputError(folder, f"not a weights folder: {name} is missing")
     config, card = read_json(folder / _CONFIG), read_json(folder / _CARD)
-    with as_input_error(folder / _TENSORS, "cannot be read"):
-        tensors = (folder / _TENSORS).read_bytes()
-    if hashlib.sha256(tensors).hexdigest() != card.get("sha256"):
+    # Streamed and mapped: the file is never in memory beside its arrays.
+    with as_input_error(folder / _TENSORS, "cannot be read"), (folder / _TENSORS).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != card.get("sha256"):
         raise InputError(folder / _TENSORS, f"is damaged: its SHA-256 is not the one in {_CARD}")
     try:
-        flat = safetensors.numpy.load(tensors)
+        flat = safetensors.numpy.load_file(folder / _TENSORS)
     except safetensors.SafetensorError as error:
         raise InputError(folder / _TENSORS, f"is damaged: {error}") from error
     return Weights(unflatten(flat), config, card)

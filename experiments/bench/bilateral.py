@@ -2,11 +2,12 @@
 
     python experiments/bench/bilateral.py [--output bilateral.md] [--scaling bilateral.png]
 
-Every line is a process of its own; a first call compiles and is not counted. The picture is float32
-and so is the result. The published network has the same random weights in JAX and in PyTorch (the
-model of `tests/twins/bilateral_released.py`, where torch is installed), and the results are
-compared. `--scaling` restores pictures of 1 to 33 megapixels with the slim network and plots time
-and memory.
+Every line is a process of its own that loads its weights from a file; a first call compiles and is
+not counted. The picture is float32 and so is the result. The published network has the same random
+weights in JAX and in PyTorch (the model of `tests/twins/bilateral_released.py`, where torch is
+installed), and the results are compared. All processes have two arenas of memory
+(MALLOC_ARENA_MAX=2): by default glibc gives one to every thread, and each keeps what it once held.
+`--scaling` restores pictures of 1 to 33 megapixels with the slim network and plots time and memory.
 """
 
 import dataclasses
@@ -46,30 +47,31 @@ class Options:
     """Rows and columns of the picture."""
     keep: pathlib.Path | None = None
     """With `only`, write the result to this file."""
+    weights: pathlib.Path | None = None
+    """With `only`, the file or folder of the published network's weights, see `write_weights`."""
 
 
-def slim():
+def slim(weights: pathlib.Path | None):
     """The weights that ship, on NumPy pictures."""
     import dehaze_jax
 
+    del weights
     return dehaze_jax.load("bilateral")
 
 
-def released():
-    """The published network with random weights."""
-    from dehaze_jax import methods, restoring
+def released(weights: pathlib.Path | None):
+    """The published network."""
+    import dehaze_jax
 
-    importing = methods.METHODS["bilateral"].import_published
-    assert importing is not None
-    imported = importing(random_tensors(), source="random weights")
-    return restoring.Restorer(methods.build(imported.config), imported.variables)
+    assert weights is not None
+    return dehaze_jax.load(weights)
 
 
-def torch():
+def torch(weights: pathlib.Path | None):
     """The same in PyTorch."""
     torch = importlib.import_module("torch")
     model = load_script("twins/bilateral_released.py").Released()
-    model.load_state_dict({k: torch.from_numpy(v) for k, v in random_tensors().items()})
+    model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()
 
     def run(picture):
@@ -78,6 +80,24 @@ def torch():
             return model(planes).clamp(0, 1)[0].permute(1, 2, 0).numpy()
 
     return run
+
+
+def write_weights(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The same random weights of the published network for each way that reads some."""
+    from dehaze_jax import methods, storage
+
+    tensors = random_tensors()
+    importing = methods.METHODS["bilateral"].import_published
+    assert importing is not None
+    imported = importing(tensors, source="random weights")
+    files = {"released": folder / "released"}
+    config = storage.config_to_dict(imported.config)
+    storage.save_weights(files["released"], imported.variables, config, {})
+    if importlib.util.find_spec("torch"):
+        torch = importlib.import_module("torch")
+        files["torch"] = folder / "released.pth"
+        torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, files["torch"])
+    return files
 
 
 def random_tensors() -> dict[str, np.ndarray]:
@@ -97,7 +117,7 @@ WAYS = {"slim": slim, "released": released, "torch": torch}
 def measure(options: Options) -> dict[str, Any]:
     """Runs one way in this process."""
     name = options.only or ""
-    run = WAYS[name]()
+    run = WAYS[name](options.weights)
     picture = photograph(*options.size).astype(np.float32) / 255
     results = []
 
@@ -116,9 +136,11 @@ def compare() -> list[str]:
     names = [name for name in WAYS if name != "torch" or importlib.util.find_spec("torch")]
     figures, rows = {}, {}
     with tempfile.TemporaryDirectory() as folder:
+        weights = write_weights(pathlib.Path(folder))
         for name in names:
             kept = pathlib.Path(folder) / f"{name}.npy"
-            figures[name] = run_alone(__file__, "--only", name, "--keep", str(kept))
+            given = ("--weights", str(weights[name])) if name in weights else ()
+            figures[name] = run_alone(__file__, "--only", name, "--keep", str(kept), *given)
             rows[name] = np.load(kept)
     lines = [
         "| network | first call s | median s | spread s | peak memory MB |",
@@ -176,6 +198,7 @@ def main(options: Options) -> None:
     if options.only is not None:
         print(json.dumps(measure(options)))
         return
+    os.environ["MALLOC_ARENA_MAX"] = "2"  # of the processes started below
     threads = len(os.sched_getaffinity(0))
     text = [machine(threads, ["jax", "jaxlib", "numpy", "torch"]), "", *compare()]
     if options.scaling is not None:

@@ -75,8 +75,13 @@ def time_alone(run: Callable[[], Any], repeats: int) -> dict[str, float]:
         "first": first,
         "median": statistics.median(further),
         "spread": max(further) - min(further),
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "megabytes": peak_megabytes(),
     }
+
+
+def peak_megabytes() -> float:
+    """Most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def machine(threads: int, packages: Sequence[str]) -> str:
