@@ -1,4 +1,7 @@
-"""Density fields of non-homogeneous haze."""
+"""Density fields of non-homogeneous haze, relative to its density at the camera or on average.
+
+Multiply them with beta: beta times depth is then the optical depth along the ray of each pixel.
+"""
 
 import functools
 
@@ -6,9 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dehaze_jax.arrays import Key
+from dehaze_jax.arrays import Key, Plane
+from dehaze_jax.haze.fractal import fractal_noise
 
-_OCTAVES = 4
+_FOCAL = 1.2
+"""Focal length of the camera over the height of its picture: 45 degrees from top to bottom."""
 
 
 @functools.partial(jax.jit, static_argnames=("height", "width", "scale"))
@@ -20,10 +25,9 @@ def density_field(
     strength: float | Float[Array, ""] = 0.5,
     scale: float = 0.5,
 ) -> Float[Array, "height width"]:
-    """A smooth positive field of mean 1; multiply it with beta.
+    """A smooth positive field of mean 1: fractal noise as the logarithm of the density.
 
-    Fractal noise of cubic B-splines on random lattices, as the logarithm of the density. The same
-    key gives the same field at any size of the same aspect ratio.
+    The same key gives the same field at any size of the same aspect ratio.
 
     Args:
         key: which field.
@@ -32,26 +36,34 @@ def density_field(
         strength: standard deviation of the logarithm of the density; 0 gives homogeneous haze.
         scale: size of the largest patches, as a share of the longer side.
     """
-    longer = max(height, width)
-    noise = jnp.zeros((height, width))
-    for octave, octave_key in enumerate(jax.random.split(key, _OCTAVES)):
-        cells = 2**octave / scale
-        knots = int(cells) + 4
-        lattice = jax.random.normal(octave_key, (knots, knots))
-        rows, columns = (_spline(n, cells / longer, knots) for n in (height, width))
-        noise += 0.5**octave * jnp.einsum(
-            "ij,jk,lk->il", rows, lattice, columns, precision="highest"
-        )
-    noise -= noise.mean()
-    spread = jnp.sqrt(jnp.maximum(jnp.mean(noise**2), 1e-12))  # one pixel has none
-    density = jnp.exp(strength * noise / spread)
+    density = jnp.exp(strength * fractal_noise(key, height, width, scale=scale))
     return density / density.mean()
 
 
-def _spline(size: int, step: float, knots: int) -> Float[Array, "size knots"]:
-    """Uniform cubic B-spline weights of `size` pixel centres, `step` cells apart."""
-    position = (jnp.arange(size, dtype=float) + 0.5) * step + 1
-    distance = jnp.abs(position[:, None] - jnp.arange(knots, dtype=float)[None])
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = jnp.maximum(2 - distance, 0) ** 3 / 6
-    return jnp.where(distance < 1, near, far)
+def altitude_falloff(
+    depth: Plane,
+    *,
+    rate: float | Float[Array, ""],
+    horizon: float | Float[Array, ""],
+) -> Plane:
+    """Mean density along the ray of each pixel in haze that thins exponentially with altitude.
+
+    Haze of density exp(-rate z) at the altitude z above the camera has the mean
+    (1 - exp(-s)) / s along a ray that climbs to z = s / rate: less than 1 above the horizon, more
+    below it.
+
+    Args:
+        depth: length of the rays.
+        rate: inverse of the scale height, per unit of `depth`; 0 is haze of one density.
+        horizon: row of the horizon as a share of the height, from the top.
+
+    Reference:
+        Narasimhan, Nayar, "Vision and the atmosphere", IJCV 2002; the exponential atmosphere.
+    """
+    height = depth.shape[-2]
+    row = (jnp.arange(height, dtype=depth.dtype) + 0.5) / height
+    climb = (horizon - row) / _FOCAL
+    # Ground lies little below a camera; where the horizon is a guess, a ray may seem to dive.
+    s = jnp.maximum(rate * climb[:, None] * depth, -1)
+    level = jnp.abs(s) < 1e-3
+    return jnp.where(level, 1 - s / 2, -jnp.expm1(-s) / jnp.where(level, 1, s))

@@ -23,8 +23,9 @@ A field per pixel is the mean density along that pixel's ray, so that beta times
 optical depth of non-homogeneous haze.
 """
 
-Airlight: TypeAlias = float | Float[Array, ""] | Float[Array, "*#batch #channels"]
-"""Colour of infinitely thick haze: scalar, one colour, or one colour per image."""
+Airlight: TypeAlias = float | Float[Array, "..."]
+"""Colour of infinitely thick haze: scalar, one colour `[c]`, one colour per image `[*, c]`, or one
+per pixel `[*, h, w, c]`."""
 
 
 def transmission(depth: Plane, *, beta: Beta) -> Plane:
@@ -85,7 +86,7 @@ def render(
 def _per_pixel(image: Image, transmission: Plane, airlight: Airlight):
     """Airlight and transmission with as many axes as the image."""
     airlight = jnp.asarray(airlight, image.dtype)
-    if airlight.ndim > 1:
+    if 1 < airlight.ndim < image.ndim:
         airlight = airlight[..., None, None, :]
     airlight = airlight.reshape((1,) * (image.ndim - airlight.ndim) + airlight.shape)
     return airlight, transmission[..., None].astype(image.dtype)

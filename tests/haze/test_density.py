@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.interpolate
+import scipy.integrate
 
 from dehaze_jax import haze
-from dehaze_jax.haze.density import _spline
+from dehaze_jax.haze.density import _FOCAL
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (40, 60), (60, 40)])
@@ -38,8 +38,30 @@ def test_larger_scale_is_smoother(key):
     assert roughness(0.15) > 2 * roughness(0.6)
 
 
-def test_spline_equals_scipy(x64):
-    knots = np.random.default_rng(0).random(9)
-    ours = _spline(20, 0.25, 9) @ jnp.asarray(knots)
-    twin = scipy.interpolate.BSpline(np.arange(-2, 11), knots, 3)
-    np.testing.assert_allclose(ours, twin(1 + (np.arange(20) + 0.5) * 0.25), rtol=1e-6)
+@pytest.mark.parametrize("rate", [0.0, 1e-3, 2.0, 8.0])
+def test_falloff_equals_an_integral_along_every_ray(rate, x64):
+    horizon, height = 0.4, 12
+    depth = np.random.default_rng(0).uniform(0.05, 1, (height, 3))
+    twin = np.empty(depth.shape)
+    for row, column in np.ndindex(*depth.shape):
+        climb = (horizon - (row + 0.5) / height) / _FOCAL  # tangent of the elevation
+
+        def density(distance, climb=climb):
+            return np.exp(-rate * climb * distance)
+
+        twin[row, column] = scipy.integrate.quad(density, 0, depth[row, column])[0]
+    twin /= depth
+    ours = haze.altitude_falloff(jnp.asarray(depth), rate=rate, horizon=horizon)
+    shallow = rate * depth * ((np.arange(height) + 0.5) / height - horizon)[:, None] / _FOCAL < 1
+    assert shallow.mean() > 0.6
+    np.testing.assert_allclose(ours[shallow], twin[shallow], rtol=1e-6)
+    assert np.all(ours <= np.e - 1 + 1e-6)
+
+
+def test_haze_thins_upwards_and_with_distance_above_the_horizon():
+    depth = jnp.full((30, 1), 0.8)
+    density = haze.altitude_falloff(depth, rate=1.0, horizon=0.5)[:, 0]
+    assert jnp.all(jnp.diff(density) > 0)
+    farther = haze.altitude_falloff(2 * depth, rate=1.0, horizon=0.5)[:, 0]
+    assert jnp.all(farther[:15] < density[:15])
+    assert jnp.all(farther[15:] > density[15:])
