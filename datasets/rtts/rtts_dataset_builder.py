@@ -17,6 +17,8 @@ class Builder(FolderBuilder):
             fetch="fetch RTTS.zip from https://sites.google.com/view/reside-dehaze-datasets and "
             "unpack it, so that the folder holds JPEGImages/",
             layouts=(
+                # By its name first: beside URHI, whose pictures lie in a folder of any name.
+                Layout({"test": Folders(hazy="rtts/jpegimages")}),
                 Layout({"test": Folders(hazy="jpegimages|hazy")}),
                 Layout({"test": Folders(hazy=".")}),
             ),

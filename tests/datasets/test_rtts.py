@@ -22,8 +22,3 @@ def test_the_pictures_alone_will_do(tmp_path, copy_of, ids_of):
 def test_it_is_told_where_to_fetch_it(tmp_path):
     with pytest.raises(InputError, match=r"^rtts: fetch RTTS\.zip from https://sites\.google"):
         prepare("rtts", tmp_path / "p")
-
-
-def test_the_real_pictures(tmp_path, shared_data, ids_of):
-    path = prepare("rtts", tmp_path / "p", source=shared_data / "rtts")
-    assert len(ids_of(path)["test"]) == 10
