@@ -22,6 +22,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("dehaze_jax.cli.demo", "everything at once, small: prepare to restore"),
     "prepare": Command("dehaze_jax.cli.prepare", "make a dataset ready for training"),
+    "data": Command("dehaze_jax.cli.data", "list datasets; show or verify a prepared one"),
     "train": Command("dehaze_jax.cli.train", "train a method, or go on with a run"),
     "evaluate": Command("dehaze_jax.cli.evaluate", "score a model against clear pictures"),
     "restore": Command("dehaze_jax.cli.restore", "hazy pictures to restored ones"),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from dehaze_jax.cli.parsing import parse
+from dehaze_jax.data.pairing import Rule
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,25 +29,25 @@ class Prepare:
     datasets whose archives can be."""
     downloads: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for downloaded archives; the default is downloads/ beside the folder to write."""
-    tiles: int | None = None
+    tiles: int = 0
     """Side in pixels of the tiles that pictures are stored in, a multiple of 8, for crops of large
-    pictures; 0, the default, stores whole pictures."""
-    quality: int | None = None
+    pictures; 0 stores whole pictures."""
+    quality: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Quality of JPEG, 1 to 100; the default keeps every pixel as it is."""
     bad: Literal["fail", "skip"] = "fail"
     """What to do about files that cannot be used; skip leaves them out."""
     workers: int = 0
     """Threads that read and encode; 0 is one for each core."""
-    rule: Literal["auto", "path", "stem", "token", "prefix", "sorted"] | None = None
+    seed: int = 0
+    """Seed of everything drawn."""
+    rule: Rule | None = None
     """How hazy and clear files are paired; the default is as the dataset says."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
-    """Height and width of landscapes; 384 512 by default."""
-    scenes: int | None = None
-    """Number of landscapes; 24 by default."""
-    hazes: int | None = None
+    """Height and width of rendered landscapes; 384 512 by default."""
+    scenes: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Number of rendered landscapes; 24 by default."""
+    hazes: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Hazy pictures of each scene, for rendered haze; 4 by default."""
-    seed: int | None = None
-    """Seed of everything drawn; 0 by default."""
     overwrite: bool = False
     """Replace a prepared dataset that stands there."""
 

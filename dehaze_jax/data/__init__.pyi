@@ -4,6 +4,7 @@ from .building import BuilderConfig as BuilderConfig
 from .building import ShardedBuilder as ShardedBuilder
 from .building import Task as Task
 from .config import DataConfig as DataConfig
+from .contact_sheet import draw_contact_sheet as draw_contact_sheet
 from .depths import find_depth as find_depth
 from .depths import plausible_depth as plausible_depth
 from .folder_builder import FolderBuilder as FolderBuilder
@@ -42,7 +43,11 @@ from .registry import list_datasets as list_datasets
 from .splits import ByNumber as ByNumber
 from .splits import ByScene as ByScene
 from .splits import split_scenes as split_scenes
+from .surveying import Look as Look
+from .surveying import survey as survey
 from .tiles import check_tile as check_tile
 from .tiles import decode_region as decode_region
 from .tiles import encode_tiles as encode_tiles
 from .tiles import tile_places as tile_places
+from .verifying import Verified as Verified
+from .verifying import verify as verify

@@ -64,12 +64,21 @@ class Prepared:
             InputError: the record is damaged, or the dataset is not one of pairs.
         """
         _check_features(self.path, self.keys, PAIR)
+        identity, maps = self.entry(index, (*PAIR, *extras))
+        found = maps.part()
+        hazy, clear = (found.pop(key) for key in PAIR)
+        return Example(id=identity, hazy=hazy, clear=clear, extras=found)
+
+    def entry(self, index: int, keys: Sequence[str]) -> tuple[str, Maps]:
+        """The id of one example, and its maps as `maps` gives them.
+
+        Raises:
+            InputError: the record is damaged.
+        """
         name, record = self._record(index)
         with naming(name):
             identity = bytes.decode(record["id"])  # TFDS gives None for what is cut off
-        found = record_maps(name, record, (*PAIR, *extras)).part()
-        hazy, clear = (found.pop(key) for key in PAIR)
-        return Example(id=identity, hazy=hazy, clear=clear, extras=found)
+        return identity, record_maps(name, record, keys)
 
     def maps(self, index: int, keys: Sequence[str]) -> Maps:
         """Pictures and extras of one example by name; those not asked for cost no decoding.
@@ -93,7 +102,7 @@ class Prepared:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the contents of all record files and the name of the split."""
-        checksums = _read_checksums(self.path) or record_checksums(self.path)
+        checksums = read_checksums(self.path) or record_checksums(self.path)
         content = {name: entry["sha256"] for name, entry in checksums.items()}
         text = json.dumps([self.split, content], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -177,7 +186,12 @@ def _features(builder: Any) -> frozenset[str]:
     return frozenset(builder.info.features or ())
 
 
-def _read_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+def read_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every record file when the dataset was made; empty where not kept.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     try:
         return json.loads((root / CHECKSUMS).read_text())
     except FileNotFoundError:
@@ -187,7 +201,7 @@ def _read_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
 
 
 def _check_files(root: pathlib.Path, files: Sequence[pathlib.Path]) -> None:
-    checksums = _read_checksums(root)
+    checksums = read_checksums(root)
     for path in files:
         if not path.is_file():
             raise InputError(path, "does not exist; prepare the dataset again")
