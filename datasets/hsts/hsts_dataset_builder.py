@@ -10,7 +10,7 @@ def _part(config: str, *, title: str, folders: Folders) -> Dataset:
         homepage="https://sites.google.com/view/reside-dehaze-datasets",
         terms="No licence is stated; for research, cite the paper, do not redistribute.",
         obtain="manual",
-        fetch="fetch HSTS.zip from https://sites.google.com/view/reside-dehaze-datasets and "
+        fetch="fetch HSTS from https://sites.google.com/view/reside-dehaze-datasets and "
         "unpack it, so that the folder holds real-world/ and synthetic/ with original/ and "
         "synthetic/",
         layouts=(Layout({"test": folders}),),

@@ -14,7 +14,7 @@ class Builder(FolderBuilder):
             homepage="https://sites.google.com/view/reside-dehaze-datasets",
             terms="No licence is stated; for research, cite the paper, do not redistribute.",
             obtain="manual",
-            fetch="fetch URHI.zip from https://sites.google.com/view/reside-dehaze-datasets and "
+            fetch="fetch URHI from https://sites.google.com/view/reside-dehaze-datasets and "
             "unpack it, so that the folder holds the pictures",
             layouts=(
                 Layout({"train": Folders(hazy="urhi|hazy")}),
