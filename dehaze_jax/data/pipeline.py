@@ -8,7 +8,7 @@ NumPy code of ours.
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import grain
 import numpy as np
@@ -17,6 +17,7 @@ from absl import flags
 from dehaze_jax.data.augmentation import Cut
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.data.prepared import PAIR, Prepared, open_prepared
+from dehaze_jax.data.processes import set_up_loader
 from dehaze_jax.data.reading import Draws, ReadAndCut, ReadMiddle, count_damaged, merge_sides
 from dehaze_jax.data.sources import PreparedMaps, Source, open_training
 from dehaze_jax.errors import InputError
@@ -31,7 +32,7 @@ def train_batches(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray], None, None]:
     """Batches without end, from batch `start_step` on.
 
     Each directory is shuffled anew in every pass; directories alternate by their weights. Batch i
@@ -48,13 +49,14 @@ def train_batches(
         process_count: parts of a batch; the parts in order are the batch of one process.
 
     Returns:
-        Iterator of dictionaries: `hazy` and `clear` `[b, s, s, 3]` float32 in [0, 1], and of pairs,
-        where every directory has them, `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`; and
-        `bad` `[b]` int32, how many damaged pictures, or pairs, were drawn where the example stands.
+        Generator of dictionaries; `close()` ends its threads and processes. `hazy` and `clear`
+        `[b, s, s, 3]` are float32 in [0, 1]; so are, of pairs and where every directory has them,
+        `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`. `bad` `[b]` int32 is how many damaged
+        pictures, or pairs, were drawn where the example stands.
 
     Raises:
         InputError: no directory given, or one that cannot be used (see `open_training`); from the
-            iterator: a hundred examples in a row are damaged, or the first one is, with
+            generator: a hundred examples in a row are damaged, or the first one is, with
             `max_bad_share` 0; a loader process has died.
         ValueError: `batch_size` is no multiple of `process_count`.
     """
@@ -68,7 +70,7 @@ def train_batches(
 
 def eval_batches(
     config: DataConfig, *, process_index: int = 0, process_count: int = 1
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray], None, None]:
     """Batches in which each pair of the validation splits stands once, in order.
 
     Pictures are the middle of what training would cut, or whole, upright. Every process gets as
@@ -80,11 +82,12 @@ def eval_batches(
         process_count: parts of a batch.
 
     Returns:
-        Iterator of dictionaries: `hazy` and `clear` `[b, s, s, 3]` float32 in [0, 1], and `mask`
-        `[b]`, False for the examples that only fill the last batch.
+        Generator of dictionaries; `close()` ends its threads and processes. `hazy` and `clear`
+        `[b, s, s, 3]` are float32 in [0, 1]; `mask` `[b]` is False for the examples that only fill
+        the last batch.
 
     Raises:
-        InputError: no directory given, or one that cannot be used; from the iterator: a record is
+        InputError: no directory given, or one that cannot be used; from the generator: a record is
             damaged, or a loader process has died.
         ValueError: `batch_size` is no multiple of `process_count`.
     """
@@ -141,7 +144,9 @@ def _part(config: DataConfig, process_count: int) -> int:
     return config.batch_size // process_count
 
 
-def _load(batches: grain.MapDataset, config: DataConfig) -> Iterator[dict[str, np.ndarray]]:
+def _load(
+    batches: grain.MapDataset, config: DataConfig
+) -> Generator[dict[str, np.ndarray], None, None]:
     """Reads batches ahead, in threads or in processes with threads."""
     threads = min(8, os.cpu_count() or 1)
     loaded = batches.to_iter_dataset(
@@ -154,7 +159,7 @@ def _load(batches: grain.MapDataset, config: DataConfig) -> Iterator[dict[str, n
         options = grain.multiprocessing.MultiprocessingOptions(
             num_workers=config.workers, per_worker_buffer_size=2
         )
-        loaded = loaded.mp_prefetch(options)
+        loaded = loaded.mp_prefetch(options, worker_init_fn=set_up_loader)
     iterator = iter(loaded)
     try:
         yield from iterator

@@ -1,8 +1,9 @@
 """Reading and cutting one example, with another in the place of a damaged one."""
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 
@@ -111,8 +112,8 @@ def merge_sides(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarr
 
 
 def count_damaged(
-    batches: Iterable[Mapping[str, np.ndarray]],
-) -> Iterator[dict[str, np.ndarray]]:
+    batches: Generator[Mapping[str, np.ndarray], None, None],
+) -> Generator[dict[str, np.ndarray], None, None]:
     """Takes the notes on damaged examples out of batches; each example is logged once.
 
     Returns:
@@ -120,15 +121,16 @@ def count_damaged(
         pairs, were drawn where now another stands.
     """
     told = set()
-    for batch in batches:
-        notes = batch[_NOTES]
-        for note in notes[notes != ""].tolist():
-            if note not in told:
-                _LOG.warning("%s; another takes its place", note)
-                told.add(note)
-        bad = np.count_nonzero(notes != "", axis=1)
-        rest = {key: value for key, value in batch.items() if key != _NOTES}
-        yield {**rest, "bad": np.asarray(bad, np.int32)}
+    with contextlib.closing(batches):
+        for batch in batches:
+            notes = batch[_NOTES]
+            for note in notes[notes != ""].tolist():
+                if note not in told:
+                    _LOG.warning("%s; another takes its place", note)
+                    told.add(note)
+            bad = np.count_nonzero(notes != "", axis=1)
+            rest = {key: value for key, value in batch.items() if key != _NOTES}
+            yield {**rest, "bad": np.asarray(bad, np.int32)}
 
 
 def check_bad_share(config: DataConfig, *, bad: int, batches: int, size: int) -> None:

@@ -1,6 +1,7 @@
 """The training loop. It knows methods only by their protocol."""
 
 import collections
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -125,23 +126,22 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             )
             run.truncate_metrics(first)
 
-        batches = meshes.device_batches(
-            data.train_batches(
-                config.data,
-                seed=config.seed,
-                start_step=first,
-                process_index=jax.process_index(),
-                process_count=jax.process_count(),
-            ),
-            mesh,
+        loader = data.train_batches(
+            config.data,
+            seed=config.seed,
+            start_step=first,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
         )
+        batches = meshes.device_batches(loader, mesh)
         last = min(config.steps, config.stop_after or config.steps)
         step = first
         scores: dict[str, float] = {}
         pending: collections.deque[tuple[int, Scalars]] = collections.deque()
         clock = Clock()
         train_step = None
-        with Logs(run, first=first, total=config.steps, console=console) as logs:
+        logs = Logs(run, first=first, total=config.steps, console=console)
+        with logs, contextlib.closing(loader):
             logs.say(_opening(run, start_mode, first, config, mesh))
             for step in range(first + 1, last + 1):
                 with clock.waiting():

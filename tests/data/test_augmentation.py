@@ -1,9 +1,12 @@
+import itertools
+
 import numpy as np
 import pytest
 from skimage.transform import downscale_local_mean
 
 from dehaze_jax.data import Cut, DataConfig, DecodedMaps
-from dehaze_jax.data.augmentation import resize
+from dehaze_jax.data.augmentation import Choice, resize
+from dehaze_jax.image import to_float
 
 
 def _coordinates(height, width):
@@ -116,6 +119,19 @@ def test_sides_are_uniform_in_crop_scale():
     assert min(sides) + 0.1 >= 20
     assert max(sides) <= 60.1
     assert np.mean(sides) == pytest.approx(40, abs=2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_flips_and_turns_are_those_of_numpy(dtype, channels):
+    values = (1000 * np.random.default_rng(0).random((9, 9, channels))).astype(dtype)
+    cut = Cut(DataConfig(crop="native", crop_size=9))
+    place = slice(0, 9), slice(0, 9)
+    for flip, turns in itertools.product((False, True), range(4)):
+        taken = cut.take(DecodedMaps({"hazy": values}), Choice(place, flip, turns))["hazy"]
+        expected = np.rot90(values[:, ::-1] if flip else values, turns)
+        np.testing.assert_array_equal(taken, to_float(np.ascontiguousarray(expected)))
+        assert taken.flags.c_contiguous
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
