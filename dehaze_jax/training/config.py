@@ -4,6 +4,7 @@ import dataclasses
 
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.errors import check_fields
+from dehaze_jax.haze.config import HazeConfig
 from dehaze_jax.methods import DehazeFlowConfig
 from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
 
@@ -52,6 +53,9 @@ class TrainConfig:
     """What is trained."""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     """What it is trained on."""
+    haze: HazeConfig | None = None
+    """Haze that is rendered onto the clear pictures in every step; None renders none. With share 1,
+    `data.clear` may name clear pictures alone, and `data.train` nothing."""
     optimiser: OptimiserConfig = dataclasses.field(default_factory=OptimiserConfig)
     """How it is trained."""
     workdir: str = "run"

@@ -3,20 +3,19 @@
 import collections
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import rich.console
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from dehaze_jax import data, methods
-from dehaze_jax.arrays import Key, Params, Tree
+from dehaze_jax.arrays import Params, Tree
 from dehaze_jax.errors import InputError
-from dehaze_jax.methods.protocol import Batch, Method, Scalars, TrainState
+from dehaze_jax.methods.protocol import Method, Scalars, TrainState
 from dehaze_jax.storage.checkpoints import Checkpoints
 from dehaze_jax.storage.configs import config_to_dict
 from dehaze_jax.storage.runs import RunDirectory
@@ -26,11 +25,10 @@ from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
 from dehaze_jax.training.logs import Clock, Logs
 from dehaze_jax.training.provenance import machine
+from dehaze_jax.training.step import BAD, compile_step, create_state
 from dehaze_jax.training.stopping import StopRequest
 from dehaze_jax.training.validation import open_validation, validate
 
-_INIT, _STEPS = 0, 1  # streams of random numbers
-_BAD = "bad"  # in a batch: damaged examples in whose place others stand; summed over processes
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices
 
 
@@ -72,7 +70,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     mesh = meshes.make_mesh(config.mesh)
     meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-    _check_data(method, config.data)
+    _check_data(method, config)
     fingerprint = data.fingerprint(config.data)
     origin = {"seed": config.seed, "data": fingerprint}
     size = data.training_size(config.data)
@@ -86,7 +84,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         # Shapes first; arrays are born in place.
         everywhere = meshes.replicated(mesh)
         root = jax.device_put(jax.random.key(config.seed), everywhere)
-        create = functools.partial(_create, method, config.data.crop_size)
+        create = functools.partial(create_state, method, config.data.crop_size)
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
             jax.eval_shape(create, root),
@@ -148,7 +146,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     batch = next(batches)
                 if train_step is None:  # tracing makes constants, which the guard forbids
                     logs.say(f"{run.path}: compiling")
-                    train_step = _compile(method, state, batch, root)
+                    train_step = compile_step(method, config.haze, state, batch, root)
                 with jax.transfer_guard("disallow"):
                     state, scalars = train_step(state, batch, root)
                 pending.append((step, scalars))
@@ -203,32 +201,21 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     return TrainResult(state, step, finished, stop.signal, scores)
 
 
-def _check_data(method: Method, config: data.DataConfig) -> None:
-    if config.clear and not method.unpaired:
+def _check_data(method: Method, config: TrainConfig) -> None:
+    given, haze = config.data, config.haze
+    if method.unpaired:
+        if not given.clear:
+            reason = "learns from unpaired pictures; say where the clear ones come from"
+            raise InputError("DataConfig.clear", f"is empty: {method.name} {reason}")
+        if haze is not None:
+            reason = f"must be None: {method.name} learns haze from the hazy pictures"
+            raise InputError("TrainConfig.haze", reason)
+    elif given.clear and given.train:
         reason = f"{method.name} learns from pairs, which train names"
         raise InputError("DataConfig.clear", f"must be empty: {reason}")
-    if method.unpaired and not config.clear:
-        reason = f"{method.name} learns from unpaired pictures; say where the clear ones come from"
-        raise InputError("DataConfig.clear", f"is empty: {reason}")
-
-
-def _create(method: Method, crop_size: int, root: Key) -> TrainState:
-    pictures = jnp.zeros((1, crop_size, crop_size, 3))
-    batch = {"hazy": pictures, "clear": pictures}
-    return method.start(method.init(jax.random.fold_in(root, _INIT), batch))
-
-
-def _step(method: Method, state: TrainState, batch: Batch, root: Key) -> tuple[TrainState, Scalars]:
-    key = jax.random.fold_in(jax.random.fold_in(root, _STEPS), state.step)
-    state, scalars = method.train_step(state, {k: v for k, v in batch.items() if k != _BAD}, key)
-    return state, {**scalars, _BAD: jnp.sum(batch[_BAD])}
-
-
-def _compile(
-    method: Method, state: TrainState, batch: Batch, root: Key
-) -> Callable[[TrainState, Batch, Key], tuple[TrainState, Scalars]]:
-    step = jax.jit(functools.partial(_step, method), donate_argnums=0, out_shardings=root.sharding)
-    return step.lower(state, batch, root).compile()
+    elif given.clear and (haze is None or haze.share < 1):
+        reason = f"{method.name} learns from pairs; clear ones alone serve with haze of share 1"
+        raise InputError("DataConfig.train", f"is empty: {reason}")
 
 
 def _initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:
@@ -274,7 +261,7 @@ def _fetch(
                 f"{', '.join(wrong)} at step {step}; checkpoints are of before, "
                 "try a lower learning rate",
             )
-    bad = sum(int(scalars.pop(_BAD)) for scalars in fetched)
+    bad = sum(int(scalars.pop(BAD)) for scalars in fetched)
     return {name: float(value) for name, value in fetched[-1].items()}, bad
 
 

@@ -1,0 +1,63 @@
+"""One training step as one compiled program: haze on the fly, then the method's own step."""
+
+import functools
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from dehaze_jax.arrays import Key
+from dehaze_jax.haze.config import HazeConfig
+from dehaze_jax.methods.protocol import Batch, Method, Scalars, TrainState
+from dehaze_jax.training.rehazing import rehaze
+
+BAD = "bad"
+"""In a batch: damaged examples in whose place others stand; summed over processes."""
+
+_INIT, _STEPS, _HAZE = 0, 1, 2  # streams of random numbers
+
+Step: TypeAlias = Callable[[TrainState, Batch, Key], tuple[TrainState, Scalars]]
+
+
+def create_state(method: Method, crop_size: int, root: Key) -> TrainState:
+    """The state at step 0, with random values."""
+    pictures = jnp.zeros((1, crop_size, crop_size, 3))
+    batch = {"hazy": pictures, "clear": pictures}
+    return method.start(method.init(jax.random.fold_in(root, _INIT), batch))
+
+
+def train_step(
+    method: Method, haze: HazeConfig | None, state: TrainState, batch: Batch, root: Key
+) -> tuple[TrainState, Scalars]:
+    """Trains on one batch; everything random is a function of the root key and the step.
+
+    Args:
+        method: what is trained.
+        haze: what is rendered onto the clear pictures before, if anything.
+        state: before the step.
+        batch: see `data.train_batches`.
+        root: key of the run.
+
+    Returns:
+        The state after the step; scalars of the method, and the number of damaged examples.
+    """
+    bad = jnp.sum(batch[BAD])
+    batch = {name: value for name, value in batch.items() if name != BAD}
+    key, key_haze = (
+        jax.random.fold_in(jax.random.fold_in(root, stream), state.step)
+        for stream in (_STEPS, _HAZE)
+    )
+    if haze is not None:
+        batch = rehaze(haze, batch, key_haze)
+    state, scalars = method.train_step(state, batch, key)
+    return state, {**scalars, BAD: bad}
+
+
+def compile_step(
+    method: Method, haze: HazeConfig | None, state: TrainState, batch: Batch, root: Key
+) -> Step:
+    """Compiles `train_step` for arrays like these; the state is donated and stays replicated."""
+    step = functools.partial(train_step, method, haze)
+    jitted = jax.jit(step, donate_argnums=0, out_shardings=root.sharding)
+    return jitted.lower(state, batch, root).compile()
