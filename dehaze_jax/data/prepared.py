@@ -7,14 +7,15 @@ and gives a fingerprint without reading the records again. TFDS directories with
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 from dehaze_jax.data.maps import ARRAYS, PICTURES, Maps, naming, record_maps
 from dehaze_jax.data.records import Example
+from dehaze_jax.data.space import describe_file
 from dehaze_jax.errors import InputError
 
 CHECKSUMS = "checksums.json"
@@ -42,7 +43,7 @@ class Prepared:
         keys: features that its examples have.
     """
 
-    def __init__(self, path: pathlib.Path, split: str, source: Sequence[Any], keys: frozenset[str]):
+    def __init__(self, path: epath.Path, split: str, source: Sequence[Any], keys: frozenset[str]):
         self.path = path
         self.split = split
         self.keys = keys
@@ -114,9 +115,10 @@ def open_prepared(
     """Opens one split of a prepared dataset, of whole or of tiled pictures.
 
     Args:
-        path: directory written by `prepare`, or any TFDS directory of array records with the
-            features `id` and `hazy` or `clear`. Those that are tiled are sequences of pictures
-            (see `tiles`) beside the features `tile`, an integer, and `size`, two.
+        path: directory written by `prepare`, also as an address that `etils.epath` knows, such as
+            `gs://...`; or any TFDS directory of array records with the features `id` and `hazy` or
+            `clear`. Those that are tiled are sequences of pictures (see `tiles`) beside the
+            features `tile`, an integer, and `size`, two.
         split: `train`, `validation` or `test`, as far as the dataset has them.
         needs: which of `hazy` and `clear` it has to have; pairs by default.
 
@@ -124,14 +126,14 @@ def open_prepared(
         InputError: no such directory or split, not a prepared dataset, without what is needed, or
             with files missing or cut off.
     """
-    root = pathlib.Path(path)
+    root = epath.Path(path)
     builder = _builder(root)
     keys = _features(builder)
     _check_features(root, keys, needs)
     if split not in builder.info.splits:
         known = ", ".join(sorted(builder.info.splits)) or "none"
         raise InputError(root, f"has no split {split!r}; it has: {known}")
-    _check_files(root, [pathlib.Path(file) for file in builder.info.splits[split].filepaths])
+    _check_files(root, [epath.Path(file) for file in builder.info.splits[split].filepaths])
     decoders = {key: _Encoded() for key in (*PICTURES, "depth") if key in keys}
     try:
         source = builder.as_data_source(split=split, decoders=decoders)
@@ -149,23 +151,25 @@ def split_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
     Raises:
         InputError: no such directory, or not a prepared dataset.
     """
-    splits = _builder(pathlib.Path(path)).info.splits
+    splits = _builder(epath.Path(path)).info.splits
     return {name: splits[name].num_examples for name in splits}
 
 
-def record_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+def record_checksums(root: epath.Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every record file of a directory, by name."""
     checksums = {}
     for path in sorted(root.glob("*.array_record*")):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        checksums[path.name] = {"bytes": path.stat().st_size, "sha256": digest}
+        size, sha256 = describe_file(path)
+        checksums[path.name] = {"bytes": size, "sha256": sha256}
     return checksums
 
 
-def _builder(root: pathlib.Path) -> Any:
-    if not root.is_dir():
-        raise InputError(root, "not a folder" if root.exists() else "does not exist")
+def _builder(root: epath.Path) -> Any:
+    try:
+        if not root.is_dir():
+            raise InputError(root, "not a folder" if root.exists() else "does not exist")
+    except ImportError as error:  # the package for such paths
+        raise InputError(root, f"cannot be reached: {error}") from error
     try:
         builder = tfds.builder_from_directory(root)
         features = _features(builder)
@@ -176,7 +180,7 @@ def _builder(root: pathlib.Path) -> Any:
     return builder
 
 
-def _check_features(root: pathlib.Path, features: frozenset[str], needs: Sequence[str]) -> None:
+def _check_features(root: epath.Path, features: frozenset[str], needs: Sequence[str]) -> None:
     missing = [key for key in needs if key not in features]
     if missing:
         raise InputError(root, f"holds no {' and no '.join(missing)} pictures")
@@ -186,7 +190,7 @@ def _features(builder: Any) -> frozenset[str]:
     return frozenset(builder.info.features or ())
 
 
-def read_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+def read_checksums(root: epath.Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every record file when the dataset was made; empty where not kept.
 
     Raises:
@@ -200,11 +204,11 @@ def read_checksums(root: pathlib.Path) -> dict[str, dict[str, Any]]:
         raise InputError(root / CHECKSUMS, "cannot be read") from error
 
 
-def _check_files(root: pathlib.Path, files: Sequence[pathlib.Path]) -> None:
+def _check_files(root: epath.Path, files: Sequence[epath.Path]) -> None:
     checksums = read_checksums(root)
     for path in files:
         if not path.is_file():
             raise InputError(path, "does not exist; prepare the dataset again")
         entry = checksums.get(path.name)
-        if entry and entry["bytes"] != path.stat().st_size:
+        if entry and entry["bytes"] != path.stat().length:
             raise InputError(path, "is cut off or changed; prepare the dataset again")

@@ -5,7 +5,11 @@ import os
 import pathlib
 import shutil
 
+from etils import epath
+
 from dehaze_jax.errors import InputError
+
+_BLOCK = 2**22
 
 
 def check_space(folder: pathlib.Path, needed: int, *, subject: str | os.PathLike[str]) -> None:
@@ -25,11 +29,14 @@ def check_space(folder: pathlib.Path, needed: int, *, subject: str | os.PathLike
         raise InputError(subject, f"{reason} are free")
 
 
-def describe_file(path: pathlib.Path) -> tuple[int, str]:
+def describe_file(path: pathlib.Path | epath.Path) -> tuple[int, str]:
     """Size and SHA-256 of a file."""
+    size, digest = 0, hashlib.sha256()
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.stat().st_size, digest
+        while block := file.read(_BLOCK):
+            size += len(block)
+            digest.update(block)
+    return size, digest.hexdigest()
 
 
 def _readable(size: int) -> str:

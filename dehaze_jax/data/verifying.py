@@ -3,10 +3,11 @@
 import collections
 import dataclasses
 import os
-import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
+
+from etils import epath
 
 from dehaze_jax.data.maps import ARRAYS, PICTURES
 from dehaze_jax.data.prepared import (
@@ -53,7 +54,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     Raises:
         InputError: it is no prepared dataset at all.
     """
-    root = pathlib.Path(path)
+    root = epath.Path(path)
     examples = split_sizes(root)
     expected = read_checksums(root)
     faults = _compare(root, expected) if expected else []
@@ -74,7 +75,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     return Verified(examples, fingerprints, tuple(faults), bool(expected))
 
 
-def _compare(root: pathlib.Path, expected: Mapping[str, Mapping[str, object]]) -> list[InputError]:
+def _compare(root: epath.Path, expected: Mapping[str, Mapping[str, object]]) -> list[InputError]:
     found = record_checksums(root)
     faults = []
     for name in sorted(expected.keys() | found.keys()):

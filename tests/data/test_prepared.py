@@ -3,8 +3,11 @@ import subprocess
 import sys
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
+from etils import epath
+from fsspec.implementations.memory import MemoryFileSystem
 
 from dehaze_jax.data import open_prepared, pair_folders, prepare, split_sizes
 from dehaze_jax.errors import InputError
@@ -143,3 +146,35 @@ loaded = [name for name in ("jax", "tensorflow", "grain") if name in sys.modules
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", code, str(prepared)], check=True)
+
+
+def test_paths_of_etils_and_copies_elsewhere_are_the_same_dataset(tmp_path, prepared):
+    copy = shutil.copytree(prepared, tmp_path / "elsewhere/copy")
+    for path in (epath.Path(prepared), epath.Path(copy), str(copy)):
+        assert split_sizes(path) == split_sizes(prepared)
+        opened = open_prepared(path, "train")
+        assert opened.fingerprint == open_prepared(prepared, "train").fingerprint
+        np.testing.assert_array_equal(opened[0].hazy, open_prepared(prepared, "train")[0].hazy)
+
+
+def test_addresses_are_read_through_etils(prepared, monkeypatch):
+    """A file system in memory stands in for the cloud's; only array_record opens records itself."""
+    cloud = MemoryFileSystem()
+    monkeypatch.setattr(fsspec, "filesystem", lambda *_, **__: cloud)
+    for path in prepared.iterdir():
+        cloud.pipe(f"gs://bucket/sets/p/{path.name}", path.read_bytes())
+    assert split_sizes("gs://bucket/sets/p") == split_sizes(prepared)
+    cloud.pipe("gs://bucket/sets/p/checksums.json", b"{")
+    with pytest.raises(InputError, match=r"^gs://bucket/sets/p/checksums\.json: cannot be read"):
+        open_prepared("gs://bucket/sets/p", "train")
+    with pytest.raises(InputError, match=r"^gs://bucket/other: does not exist"):
+        split_sizes("gs://bucket/other")
+
+
+def test_addresses_without_the_package_for_them_are_told(monkeypatch):
+    def missing(*_, **__):
+        raise ImportError("install s3fs")
+
+    monkeypatch.setattr(fsspec, "filesystem", missing)
+    with pytest.raises(InputError, match=r"s3://bucket/p: cannot be reached: install s3fs"):
+        split_sizes("s3://bucket/p")
