@@ -61,6 +61,7 @@ def main(args: list[str]) -> int:
         Prepare, args=args, prog="dehaze-jax prepare", config=(tyro.conf.FlagCreatePairsOff,)
     )
     from dehaze_jax import data
+    from dehaze_jax.data.builders import REPORT
 
     given = {key: getattr(options, key) for key in _OPTIONS if getattr(options, key) is not None}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -81,11 +82,11 @@ def main(args: list[str]) -> int:
             ),
             **given,
         )
-    report = json.loads((target / "report.json").read_bytes())
+    report = json.loads((target / REPORT).read_bytes())
     for note in report["notes"]:
         errors.print(f"{target}: warning: {note}")
     if left_out := len(report["left_out"]):
-        errors.print(f"{target}: warning: {left_out} left out, see {target / 'report.json'}")
+        errors.print(f"{target}: warning: {left_out} left out, see {target / REPORT}")
     sizes = ", ".join(f"{count} {split}" for split, count in data.split_sizes(target).items())
     out = Console(soft_wrap=True, highlight=False, markup=False)
     out.print(f"{target}: {sizes}")

@@ -170,14 +170,15 @@ def _write(
         tasks |= dict(zip(names[split], shards, strict=True))
     if builder.faults and place.bad == "fail":
         return {}, builder.faults
-    finished, faults = write_records(tasks, place, progress)
+    finished, unusable = write_records(tasks, place, progress)
+    faults = builder.faults + unusable
     if not any(shard.examples for shard in finished.values()) and place.bad == "skip":
         raise InputError(place.target, f"nothing is left to prepare; the first fault: {faults[0]}")
     files = {
         split: {name: finished[name] for name in members if name in finished}
         for split, members in names.items()
     }
-    return files, builder.faults + faults
+    return files, faults
 
 
 def _template(

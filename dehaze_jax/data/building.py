@@ -192,6 +192,8 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     def _shard_iterators_per_split(
         self, dl_manager: Any
     ) -> dict[str, list[Callable[[], Iterator[tuple[str, Features]]]]]:
+        if self.faults:
+            raise self.faults[0]
         return {
             split: [functools.partial(_examples, tasks) for tasks in shards]
             for split, shards in self.shards().items()

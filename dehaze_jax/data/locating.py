@@ -128,5 +128,10 @@ def _subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _holds_picture(folder: pathlib.Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(pathlib.Path(entry.name).suffix.lower() in IMAGE_SUFFIXES for entry in entries)
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                pathlib.Path(entry.name).suffix.lower() in IMAGE_SUFFIXES for entry in entries
+            )
+    except OSError:
+        return False

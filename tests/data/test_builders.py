@@ -134,7 +134,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, pairs_folder):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs"]
 
 
-def test_tfds_itself_makes_the_same_examples(tmp_path, pairs_folder, monkeypatch):
+def test_tfds_itself_makes_the_same_examples(tmp_path, pairs_folder, picture, monkeypatch):
     monkeypatch.setattr(building, "_SHARD_BYTES", 30_000)
     source = pairs_folder(count=10)
     path = prepare("paired_folder", tmp_path / "p", source=source)
@@ -142,6 +142,9 @@ def test_tfds_itself_makes_the_same_examples(tmp_path, pairs_folder, monkeypatch
     config = builder.config_class(name=dataset.config, source=str(source))
     alone = builder(config=config, data_dir=tmp_path / "tfds")
     alone.download_and_prepare(file_format="array_record")
+    picture(source / "hazy/without.png")
+    with pytest.raises(InputError, match=r"without\.png: has no clear partner"):
+        builder(config=config, data_dir=tmp_path / "other").download_and_prepare()
     assert len(list(path.glob("*array_record*"))) > 3
     assert split_sizes(path) == split_sizes(alone.data_dir)
     for split in split_sizes(path):
@@ -220,6 +223,10 @@ def test_a_split_of_which_nothing_is_left_is_none(tmp_path, pairs_folder):
     assert split_sizes(path) == {"train": 2}
     assert len(list(open_prepared(path, "train"))) == 2
     with pytest.raises(InputError, match=r"nothing is left to prepare; the first fault: .*hazy/00"):
+        prepare("paired_folder", tmp_path / "q", source=source / "test", bad="skip")
+    for path in (source / "test/clear").iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(InputError, match=r"first fault: .*hazy/00\.png: has no clear partner"):
         prepare("paired_folder", tmp_path / "q", source=source / "test", bad="skip")
 
 
