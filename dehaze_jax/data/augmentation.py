@@ -89,6 +89,7 @@ class Cut:
     def _finish(self, values: np.ndarray, choice: Choice) -> np.ndarray:
         if values.ndim < 2:
             return np.asarray(values, np.float32)
+        values = values if values.ndim == 3 else values[..., None]
         side = self.config.crop_size
         square = values if values.shape[:2] == (side, side) else resize(to_float(values), side)
         return np.ascontiguousarray(to_float(_turn(square, choice)))

@@ -22,7 +22,8 @@ class DataConfig:
     """Share of each training directory; empty means equal shares."""
     clear: tuple[str, ...] = ()
     """Where the clear pictures come from when hazy and clear ones are unpaired: folders of pictures
-    or prepared directories. Then `train` says where the hazy ones come from, in the same way."""
+    or prepared directories. Then `train` says where the hazy ones come from, in the same way; or it
+    is empty, for methods of pairs whose haze is rendered onto clear pictures in every step."""
     clear_weights: tuple[float, ...] = ()
     """Share of each entry of `clear`; empty means equal shares."""
     train_split: str = "train"

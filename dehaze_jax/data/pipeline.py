@@ -32,6 +32,7 @@ def train_batches(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
+    depth: bool = False,
 ) -> Generator[dict[str, np.ndarray], None, None]:
     """Batches without end, from batch `start_step` on.
 
@@ -47,12 +48,15 @@ def train_batches(
         start_step: number of the first batch.
         process_index: which of the equal, contiguous parts of each batch to read.
         process_count: parts of a batch; the parts in order are the batch of one process.
+        depth: also reads `depth`, where it is known.
 
     Returns:
-        Generator of dictionaries; `close()` ends its threads and processes. `hazy` and `clear`
-        `[b, s, s, 3]` are float32 in [0, 1]; so are, of pairs and where every directory has them,
-        `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`. `bad` `[b]` int32 is how many damaged
-        pictures, or pairs, were drawn where the example stands.
+        Generator of dictionaries; `close()` ends its threads and processes. `hazy` (unless
+        `config.train` is empty) and `clear` `[b, s, s, 3]` are float32 in [0, 1]; so are, of pairs
+        and where every directory has them, `transmission` `[b, s, s, 1]` and `airlight` `[b, 3]`.
+        `depth` `[b, s, s, 1]` is float32 in the unit of its source, where every directory has it
+        and the pictures are not unpaired. `bad` `[b]` int32 is how many damaged pictures, or pairs,
+        were drawn where the example stands.
 
     Raises:
         InputError: no directory given, or one that cannot be used (see `open_training`); from the
@@ -61,7 +65,7 @@ def train_batches(
         ValueError: `batch_size` is no multiple of `process_count`.
     """
     batches = (
-        _examples(config, seed)
+        _examples(config, seed, depth)
         .batch(_part(config, process_count), drop_remainder=True)
         .slice(slice(start_step * process_count + process_index, None, process_count))
     )
@@ -172,12 +176,13 @@ def _load(
         iterator.close()
 
 
-def _examples(config: DataConfig, seed: int) -> grain.MapDataset:
+def _examples(config: DataConfig, seed: int, depth: bool) -> grain.MapDataset:
     """Dictionaries of equally large arrays without end."""
-    opened = open_training(config)
+    opened = open_training(config, depth=depth)
     read = ReadAndCut(Cut(config), replace=config.max_bad_share > 0)
     if len(opened) == 1:
-        return _stream(opened[0], config.weights, read, seed)
+        weights = config.weights if config.train else config.clear_weights
+        return _stream(opened[0], weights, read, seed)
     hazy, clear = (
         _stream(sources, weights, read, _mix(seed, side))
         for side, (sources, weights) in enumerate(

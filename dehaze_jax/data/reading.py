@@ -140,7 +140,7 @@ def check_bad_share(config: DataConfig, *, bad: int, batches: int, size: int) ->
     each, whatever the order in which their examples come.
 
     Args:
-        config: `max_bad_share`, `batch_size` and `clear` are used.
+        config: `max_bad_share`, `batch_size`, `train` and `clear` are used.
         bad: damaged pictures, or pairs, that were drawn so far.
         batches: batches so far.
         size: see `training_size`.
@@ -148,7 +148,7 @@ def check_bad_share(config: DataConfig, *, bad: int, batches: int, size: int) ->
     Raises:
         InputError: `bad` is more than `max_bad_share` allows.
     """
-    drawn = batches * config.batch_size * (2 if config.clear else 1)
+    drawn = batches * config.batch_size * (2 if config.train and config.clear else 1)
     if bad > config.max_bad_share * (drawn + size):
         raise InputError(
             "DataConfig.max_bad_share",

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.data.maps import DecodedMaps, Maps
 from dehaze_jax.data.pairing import list_images
-from dehaze_jax.data.prepared import Prepared, open_prepared
+from dehaze_jax.data.prepared import PAIR, Prepared, open_prepared
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.files import read
 
@@ -96,49 +96,68 @@ class FolderPictures:
 Source: TypeAlias = PreparedMaps | FolderPictures
 
 
-def open_training(config: DataConfig) -> tuple[Sequence[Source], ...]:
+def open_training(config: DataConfig, *, depth: bool = False) -> tuple[Sequence[Source], ...]:
     """Opens what a config trains on.
 
+    Args:
+        config: which directories and folders.
+        depth: also `depth`, where there are no unpaired pictures and all directories have it.
+
     Returns:
-        Without `config.clear` one list of sources: their maps are `hazy`, `clear` and those of
-        `transmission` and `airlight` that all directories have. With it two, of hazy and of clear
-        pictures: their only map is `hazy`, or `clear`.
+        With `config.train` alone one list of sources: their maps are `hazy`, `clear` and those of
+        `transmission` and `airlight` that all directories have. With `config.clear` alone one too:
+        their map is `clear`. With both two lists, of hazy and of clear pictures: their only map is
+        `hazy`, or `clear`.
 
     Raises:
         InputError: nothing given, a directory or folder that cannot be opened or is empty; unpaired
             with a single picture, or with files that are among both the hazy and the clear ones.
     """
+    optional = ("depth",) if depth else ()
     if not config.clear:
-        return (_open_pairs(config),)
-    hazy = _open_pictures(config.train, config.train_split, "hazy", field="train")
-    clear = _open_pictures(config.clear, config.train_split, "clear", field="clear")
+        return (_open_pairs(config, optional),)
+    if not config.train:
+        return (_with_common(_open_pictures(config.clear, config.train_split, "clear"), optional),)
+    hazy = _open_pictures(config.train, config.train_split, "hazy")
+    clear = _open_pictures(config.clear, config.train_split, "clear")
+    _check_several((*hazy, *clear))
     _check_apart(hazy, clear)
     return hazy, clear
 
 
-def _open_pairs(config: DataConfig) -> list[PreparedMaps]:
+def _open_pairs(config: DataConfig, optional: Sequence[str]) -> list[Source]:
     if not config.train:
         raise InputError("DataConfig.train", "names no prepared directory")
-    opened = [open_prepared(folder, config.train_split) for folder in config.train]
-    extras = (key for key in _OPTIONAL if all(key in prepared.keys for prepared in opened))
-    keys = ("hazy", "clear", *extras)
-    return [PreparedMaps(prepared, keys) for prepared in opened]
+    pairs = [
+        PreparedMaps(open_prepared(folder, config.train_split), PAIR) for folder in config.train
+    ]
+    return _with_common(pairs, (*_OPTIONAL, *optional))
 
 
-def _open_pictures(folders: Sequence[str], split: str, key: str, *, field: str) -> list[Source]:
-    if not folders:
-        raise InputError(f"DataConfig.{field}", f"names no folder of {key} pictures")
-    sources = []
-    for folder in map(pathlib.Path, folders):
-        if (folder / "dataset_info.json").is_file():
-            source = PreparedMaps(open_prepared(folder, split, needs=(key,)), (key,))
-        else:
-            source = FolderPictures(folder, key, list_images(folder))
+def _open_pictures(folders: Sequence[str], split: str, key: str) -> list[Source]:
+    return [
+        PreparedMaps(open_prepared(folder, split, needs=(key,)), (key,))
+        if (folder / "dataset_info.json").is_file()
+        else FolderPictures(folder, key, list_images(folder))
+        for folder in map(pathlib.Path, folders)
+    ]
+
+
+def _with_common(sources: Sequence[Source], optional: Sequence[str]) -> list[Source]:
+    """The sources with those further maps that all of them have."""
+    prepared = [source for source in sources if isinstance(source, PreparedMaps)]
+    if len(prepared) < len(sources):
+        return list(sources)
+    common = [key for key in optional if all(key in source.prepared.keys for source in prepared)]
+    return [PreparedMaps(source.prepared, (*source.keys, *common)) for source in prepared]
+
+
+def _check_several(sources: Sequence[Source]) -> None:
+    for source in sources:
         if len(source) == 1:
+            path = source.folder if isinstance(source, FolderPictures) else source.prepared.path
             reason = "holds a single picture; adversarial training would only learn that one"
-            raise InputError(folder, reason)
-        sources.append(source)
-    return sources
+            raise InputError(path, reason)
 
 
 def _check_apart(hazy: Sequence[Source], clear: Sequence[Source]) -> None:

@@ -130,6 +130,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             start_step=first,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
+            depth=config.haze is not None,
         )
         batches = meshes.device_batches(loader, mesh)
         last = min(config.steps, config.stop_after or config.steps)
@@ -204,9 +205,10 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
 def _check_data(method: Method, config: TrainConfig) -> None:
     given, haze = config.data, config.haze
     if method.unpaired:
-        if not given.clear:
-            reason = "learns from unpaired pictures; say where the clear ones come from"
-            raise InputError("DataConfig.clear", f"is empty: {method.name} {reason}")
+        for field, kind in (("train", "hazy"), ("clear", "clear")):
+            if not getattr(given, field):
+                reason = f"learns from unpaired pictures; say where the {kind} ones come from"
+                raise InputError(f"DataConfig.{field}", f"is empty: {method.name} {reason}")
         if haze is not None:
             reason = f"must be None: {method.name} learns haze from the hazy pictures"
             raise InputError("TrainConfig.haze", reason)

@@ -341,11 +341,6 @@ def test_a_prepared_directory_of_one_example_is_refused_too(tmp_path, folders):
         open_training(DataConfig(train=(str(lonely),), clear=folders["clear"]))
 
 
-def test_hazy_pictures_have_to_be_given_too(folders):
-    with pytest.raises(InputError, match=r"DataConfig\.train: names no folder of hazy pictures"):
-        train_batches(DataConfig(clear=folders["clear"]), seed=0)
-
-
 def test_the_same_pictures_on_both_sides_are_refused(tmp_path, folders, levels):
     (hazy,), (clear,) = folders["train"], folders["clear"]
     link = tmp_path / "link"

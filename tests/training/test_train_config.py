@@ -9,14 +9,19 @@ import pytest
 
 from dehaze_jax.data import DataConfig
 from dehaze_jax.errors import InputError
+from dehaze_jax.haze import PRESETS
 from dehaze_jax.storage import config_from_dict, config_to_dict
 from dehaze_jax.training import MeshConfig, TrainConfig
 from dehaze_jax.training import config as config_module
 
 
-def test_a_config_survives_json():
+@pytest.mark.parametrize("haze", [None, PRESETS["reside_ots"]])
+def test_a_config_survives_json(haze):
     config = TrainConfig(
-        data=DataConfig(train=("a", "b"), weights=(1.0, 2.0)), mesh=MeshConfig(space=2), seed=3
+        data=DataConfig(train=("a", "b"), weights=(1.0, 2.0)),
+        haze=haze,
+        mesh=MeshConfig(space=2),
+        seed=3,
     )
     text = json.dumps(config_to_dict(config))
     assert config_from_dict(TrainConfig, json.loads(text), source="config.json") == config

@@ -64,7 +64,7 @@ def build(config, optimiser, *, total_steps=1):
     )
 
 
-def batches(config, *, seed, start_step=0, process_index=0, process_count=1):
+def batches(config, *, seed, start_step=0, process_index=0, process_count=1, depth=False):
     step = start_step
     local = config.batch_size // process_count
     while True:
