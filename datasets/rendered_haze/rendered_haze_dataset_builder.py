@@ -13,7 +13,15 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dehaze_jax import haze
-from dehaze_jax.data import BuilderConfig, Dataset, ShardedBuilder, Task, density, split_scenes
+from dehaze_jax.data import (
+    BuilderConfig,
+    Dataset,
+    ShardedBuilder,
+    Task,
+    density,
+    encode_depth_tiles,
+    split_scenes,
+)
 from dehaze_jax.errors import InputError
 from dehaze_jax.image import from_float
 
@@ -78,9 +86,11 @@ class Builder(ShardedBuilder):
 
     def features(self) -> dict[str, Any]:
         """Pictures, and all parameters of the haze."""
+        whole = tfds.features.Tensor(shape=(None, None), dtype=np.float16, encoding="zlib")
+        tiles = tfds.features.Sequence(tfds.features.Text())
         return {
             **self.config.features(("hazy", "clear", "transmission"), np.uint8),
-            "depth": tfds.features.Tensor(shape=(None, None), dtype=np.float16, encoding="zlib"),
+            "depth": tiles if self.config.tiles else whole,
             "beta": tfds.features.Scalar(dtype=np.float32),
             "airlight": tfds.features.Tensor(shape=(3,), dtype=np.float32),
             "non_homogeneity": tfds.features.Scalar(dtype=np.float32),
@@ -116,8 +126,14 @@ class Builder(ShardedBuilder):
             hazy, transmission, known = _render(scene, np.random.default_rng(entropy))
             pictures = {"hazy": hazy, "clear": scene.levels, "transmission": transmission}
             stored = self.config.store(pictures, as_read={"clear": scene.data})
-            examples.append({"id": f"{name}_{number}", **stored, **known})
+            depth = self._depth(scene.depth)
+            examples.append({"id": f"{name}_{number}", **stored, "depth": depth, **known})
         return examples
+
+    def _depth(self, depth: np.ndarray) -> np.ndarray | list[bytes]:
+        if self.config.tiles:
+            return encode_depth_tiles(depth, tile=self.config.tiles)
+        return depth.astype(np.float16)
 
 
 def _render(
@@ -137,7 +153,6 @@ def _render(
     field = density(int(rng.integers(2**31)), height, width, strength=strength)
     hazy, transmission = _compose(scene.clear, scene.depth, np.float32(beta) * field, airlight)
     known = {
-        "depth": scene.depth.astype(np.float16),
         "beta": np.float32(beta),
         "airlight": airlight,
         "non_homogeneity": np.float32(strength),

@@ -47,6 +47,7 @@ from .surveying import Look as Look
 from .surveying import survey as survey
 from .tiles import check_tile as check_tile
 from .tiles import decode_region as decode_region
+from .tiles import encode_depth_tiles as encode_depth_tiles
 from .tiles import encode_tiles as encode_tiles
 from .tiles import tile_places as tile_places
 from .verifying import Verified as Verified

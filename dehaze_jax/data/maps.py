@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dehaze_jax.data.records import decode_depth, decode_picture, decode_transmission
-from dehaze_jax.data.tiles import Place, decode_region
+from dehaze_jax.data.tiles import Place, decode_depth_tile, decode_region
 from dehaze_jax.errors import InputError
 
 PICTURES: Mapping[str, Callable[[bytes], np.ndarray]] = {
@@ -21,15 +21,16 @@ PICTURES: Mapping[str, Callable[[bytes], np.ndarray]] = {
     "clear": decode_picture,
     "transmission": decode_transmission,
 }
-"""Features that are encoded pictures, which may be tiled."""
+"""Features that are encoded pictures."""
 ARRAYS: Mapping[str, Callable[[Any], np.ndarray]] = {
     "depth": decode_depth,
     "airlight": np.asarray,
     "beta": np.asarray,
 }
-"""Further features that are maps; these are never tiled."""
+"""Further features that are maps, as they stand whole."""
 
-_DECODE: Mapping[str, Callable[[Any], np.ndarray]] = {**PICTURES, **ARRAYS}
+_WHOLE: Mapping[str, Callable[[Any], np.ndarray]] = {**PICTURES, **ARRAYS}
+_TILE: Mapping[str, Callable[[bytes], np.ndarray]] = {**PICTURES, "depth": decode_depth_tile}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +62,14 @@ class DecodedMaps:
 
 @dataclasses.dataclass(frozen=True)
 class TiledMaps:
-    """Maps whose pictures are tiles; each call decodes those that it needs.
+    """Maps that are tiles; each call decodes those that it needs.
 
     Attributes:
         name: where they stand, for messages.
         size: height and width.
         tile: side of the tiles.
-        tiles: those of each picture, by its name.
-        others: the maps that are no pictures.
+        tiles: those of each map that is tiled, by its name.
+        others: the maps that are not.
     """
 
     name: str
@@ -85,11 +86,11 @@ class TiledMaps:
         """
         region = place or (slice(0, self.size[0]), slice(0, self.size[1]))
         with naming(self.name):
-            pictures = {
-                key: decode_region(tiles, self.size, self.tile, region, decode=PICTURES[key])
+            tiled = {
+                key: decode_region(tiles, self.size, self.tile, region, decode=_TILE[key])
                 for key, tiles in self.tiles.items()
             }
-            return pictures | self.others.part(place)
+            return tiled | self.others.part(place)
 
 
 Maps: TypeAlias = DecodedMaps | TiledMaps
@@ -110,10 +111,11 @@ def record_maps(name: str, record: Mapping[str, Any], keys: Sequence[str]) -> Ma
     keys = [key for key in keys if key in record]
     with naming(name):
         if "tile" not in record:
-            return DecodedMaps({key: _DECODE[key](record[key]) for key in keys})
+            return DecodedMaps({key: _WHOLE[key](record[key]) for key in keys})
         height, width = map(int, record["size"])
-        tiles = {key: list(record[key]) for key in keys if key in PICTURES}
-        others = {key: ARRAYS[key](record[key]) for key in keys if key in ARRAYS}
+        tiled = [key for key in keys if key in _TILE and not isinstance(record[key], Mapping)]
+        tiles = {key: list(record[key]) for key in tiled}
+        others = {key: ARRAYS[key](record[key]) for key in keys if key not in tiled}
         if "depth" in others and others["depth"].shape != (height, width):
             raise ValueError("maps of different sizes")
         tile = int(record["tile"])

@@ -109,12 +109,20 @@ def encode_transmission(transmission: np.ndarray) -> bytes:
     return encode_picture(np.round(np.clip(transmission, 0, 1) * 65535).astype(np.uint16))
 
 
+def decode_levels(data: bytes) -> np.ndarray:
+    """`[h, w]` uint16 of a 16-bit grey PNG; ValueError where the bytes are none."""
+    try:
+        levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError("not a picture") from error
+    if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
+        raise ValueError("not a picture of 16-bit grey levels")
+    return levels
+
+
 def decode_transmission(data: bytes) -> np.ndarray:
     """`[h, w, 1]` float32 in [0, 1]; ValueError where the bytes are no picture."""
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if levels is None:
-        raise ValueError("not a picture")
-    return levels[..., None].astype(np.float32) / np.float32(65535)
+    return decode_levels(data)[..., None].astype(np.float32) / np.float32(65535)
 
 
 def decode_depth(stored: Mapping[str, Any]) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Pictures as grids of encoded tiles: a part of a picture costs only the tiles that it touches.
 
 In a record a tiled picture stands as a sequence of PNG or JPEG bytes, row by row from the top left;
-the features `tile` (pixels a side) and `size` (height, width) say how they lie. Tiles at the right
-and lower edge are as much smaller as the picture ends there.
+so may depth. The features `tile` (pixels a side) and `size` (height, width) say how they lie. Tiles
+at the right and lower edge are as much smaller as the picture ends there.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dehaze_jax.data.records import decode_picture, encode_picture
+from dehaze_jax.data.records import decode_levels, decode_picture, encode_picture
 from dehaze_jax.errors import InputError
 
 Place: TypeAlias = tuple[slice, slice]
@@ -58,6 +58,24 @@ def encode_tiles(pixels: np.ndarray, *, tile: int, quality: int | None = None) -
     return [encode_picture(pixels[place], quality=quality) for place in places]
 
 
+def encode_depth_tiles(depth: np.ndarray, *, tile: int) -> list[bytes]:
+    """Cuts `[h, w]` into tiles of float16, whose bits stand as the levels of 16-bit grey PNG.
+
+    Raises:
+        InputError: `tile` is not a multiple of 8.
+    """
+    return encode_tiles(depth.astype(np.float16).view(np.uint16), tile=tile)
+
+
+def decode_depth_tile(data: bytes) -> np.ndarray:
+    """`[h, w]` float32 from one of the tiles that `encode_depth_tiles` gives.
+
+    Raises:
+        ValueError: the bytes are no such picture.
+    """
+    return decode_levels(data).view(np.float16).astype(np.float32)
+
+
 def decode_region(
     tiles: Sequence[bytes],
     size: tuple[int, int],
@@ -73,7 +91,7 @@ def decode_region(
         size: its height and width.
         tile: side of the tiles.
         place: the part; not empty, inside the picture.
-        decode: from the bytes of a tile to `[h, w, c]`.
+        decode: from the bytes of a tile to `[h, w, c]` or `[h, w]`.
 
     Raises:
         ValueError: there are not as many tiles as the size asks for, or one of those touched is
@@ -92,8 +110,8 @@ def decode_region(
             if part.shape[:2] != (min(tile, height - top), min(tile, width - left)):
                 raise ValueError(f"a tile has {part.shape[:2]} pixels")
             if region is None:
-                shape = rows.stop - rows.start, cols.stop - cols.start, part.shape[-1]
-                region = np.empty(shape, part.dtype)
+                shape = rows.stop - rows.start, cols.stop - cols.start
+                region = np.empty((*shape, *part.shape[2:]), part.dtype)
             elif part.dtype != region.dtype:
                 raise ValueError(f"a tile is {part.dtype}, others are {region.dtype}")
             (target, source), (to_columns, from_columns) = (

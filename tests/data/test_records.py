@@ -31,8 +31,15 @@ def test_transmission_is_kept_to_half_a_level():
 
 
 def test_transmission_that_is_no_picture_is_refused():
-    with pytest.raises(ValueError, match="not a picture"):
-        decode_transmission(b"no picture")
+    grey = np.zeros((2, 2), np.uint8)
+    for data in (
+        b"no picture",
+        b"",
+        encode_picture(grey),
+        encode_picture(np.uint16([[[1, 2, 3]]])),
+    ):
+        with pytest.raises(ValueError, match="not a picture"):
+            decode_transmission(data)
 
 
 def test_depth_is_read_from_the_compressed_tensor():

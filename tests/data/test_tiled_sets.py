@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from record_sets import png, write_set
 
-from dehaze_jax.data import Cut, DataConfig, encode_picture, open_prepared, train_batches
+from dehaze_jax.data import (
+    Cut,
+    DataConfig,
+    encode_picture,
+    open_prepared,
+    prepare,
+    split_sizes,
+    train_batches,
+)
+from dehaze_jax.data.maps import TiledMaps
 from dehaze_jax.data.sources import open_training
 from dehaze_jax.errors import InputError
 
@@ -93,6 +102,24 @@ def test_tiles_of_16_bits_and_of_one_a_picture(tmp_path):
         prepared = open_prepared(write_set(tmp_path / str(tile), examples, tile=tile), "train")
         for example, expected in zip(prepared, examples, strict=True):
             _same(example, expected)
+
+
+def test_tiles_that_prepare_writes_hold_what_it_writes_whole(tmp_path):
+    name, options = "rendered_haze/landscapes", {"size": (40, 56), "scenes": 2, "hazes": 1}
+    whole = prepare(name, tmp_path / "whole", **options)
+    tiled = prepare(name, tmp_path / "tiled", **options, tiles=16)
+    keys = ("hazy", "clear", "transmission", "depth", "airlight", "beta")
+    for split, count in split_sizes(whole).items():
+        left, right = (open_prepared(folder, split) for folder in (whole, tiled))
+        for number in range(count):
+            frames, tiles = left.maps(number, keys), right.maps(number, keys)
+            assert isinstance(tiles, TiledMaps)
+            assert set(tiles.tiles) == {"hazy", "clear", "transmission", "depth"}
+            for place in (None, (slice(9, 35), slice(20, 50))):
+                expected, found = frames.part(place), tiles.part(place)
+                assert found.keys() == expected.keys() == set(keys)
+                for key in keys:
+                    np.testing.assert_array_equal(found[key], expected[key])
 
 
 def test_a_part_decodes_the_tiles_that_it_touches(tiled, examples, decoded):

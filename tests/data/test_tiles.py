@@ -3,8 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dehaze_jax.data import decode_region, encode_picture, encode_tiles, tile_places
+from dehaze_jax.data import (
+    decode_region,
+    encode_depth_tiles,
+    encode_picture,
+    encode_tiles,
+    tile_places,
+)
 from dehaze_jax.data.records import decode_picture
+from dehaze_jax.data.tiles import decode_depth_tile
 from dehaze_jax.errors import InputError
 
 
@@ -87,6 +94,19 @@ def test_colours_of_a_jpeg_are_not_subsampled():
 def test_other_tiles_than_of_whole_blocks_are_refused(tile):
     with pytest.raises(InputError, match=f"tile: {tile} is no positive multiple of 8"):
         encode_tiles(_noise(8, 8), tile=tile)
+
+
+def test_tiles_of_depth_hold_float16_exactly():
+    depth = np.random.default_rng(0).gamma(2, 10, (20, 30)).astype(np.float16)
+    depth[3, 4:8] = 0, 65504, 6e-8, np.inf
+    tiles = encode_depth_tiles(depth.astype(np.float32), tile=16)
+    place = slice(2, 19), slice(1, 30)
+    part = decode_region(tiles, (20, 30), 16, place, decode=decode_depth_tile)
+    assert part.dtype == np.float32
+    np.testing.assert_array_equal(part, depth[place].astype(np.float32))
+    for data in (b"", encode_picture(_noise(8, 8)), encode_picture(_noise(8, 8)[..., 0])):
+        with pytest.raises(ValueError, match="not a picture"):
+            decode_depth_tile(data)
 
 
 def test_what_a_format_cannot_hold_is_refused():
