@@ -2,7 +2,8 @@
 
 A method is a frozen value that holds pure functions. Images are `[*, h, w, 3]`, sRGB-encoded, in
 [0, 1]. A batch is a dictionary of arrays with a leading batch axis: `hazy` and `clear`, and of
-pairs, where every source has them, `transmission` `[b, h, w, 1]` and `airlight` `[b, 3]`.
+pairs, where they are known of all, `transmission` `[b, h, w, 1]` and `airlight` `[b, 3]`. Haze that
+was rendered on the fly brings its parameters as well, see `training.rehaze`.
 """
 
 import dataclasses

@@ -6,15 +6,19 @@ r"""Training from scratch, or fine-tuning, on pictures of your own.
     dehaze-jax train experiments/configs/your_pairs.py:bilateral --workdir runs/bilateral
     dehaze-jax train experiments/configs/your_pairs.py:unpaired --workdir runs/unpaired \
         --data.train my_hazy --data.clear my_clear
+    dehaze-jax train experiments/configs/your_pairs.py:clear --workdir runs/clear \
+        --data.clear my_clear
 
 Flow matching and a loss through the solver on 256-pixel crops. On two CPU cores a step takes
 seconds: use a GPU, or `fine_tune`, or `smoke`, which takes a minute.
-`unpaired` learns from two folders of pictures that have nothing to do with each other.
+`unpaired` learns from two folders of pictures that have nothing to do with each other. `clear` needs
+clear pictures alone: haze is rendered onto them in every step.
 """
 
 import dataclasses
 
 from dehaze_jax.data import DataConfig
+from dehaze_jax.haze import HazeConfig
 from dehaze_jax.methods import BilateralConfig, DehazeFlowConfig, NedrConfig, OptimiserConfig
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
 from dehaze_jax.training import TrainConfig
@@ -32,6 +36,14 @@ def get_config(variant: str = "base") -> TrainConfig:
             steps=1000,
             init_from="dehazeflow",
             evaluate_every=250,
+            save_every=250,
+        ),
+        "clear": TrainConfig(
+            data=DataConfig(clear=("my_clear",), rotations=False),
+            haze=HazeConfig(),
+            optimiser=tune,
+            steps=1000,
+            init_from="dehazeflow",
             save_every=250,
         ),
         "bilateral": TrainConfig(

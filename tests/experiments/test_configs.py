@@ -15,7 +15,7 @@ VARIANTS = {
     "dehazeflow": ("base", "matching", "solver", "smoke"),
     "dehazeflow_4k": ("base", "rendered", "short"),
     "nedr": ("base", "plain", "published", "released", "smoke"),
-    "your_pairs": ("base", "fine_tune", "bilateral", "unpaired", "smoke"),
+    "your_pairs": ("base", "fine_tune", "clear", "bilateral", "unpaired", "smoke"),
 }
 
 
@@ -29,8 +29,8 @@ def test_none_is_left_out():
 def test_variants(name, variant):
     config = read_config(f"{FOLDER / name}.py:{variant}")
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-    assert method.unpaired == bool(config.data.clear)
-    assert config.data.train
+    assert method.unpaired == bool(config.data.train and config.data.clear)
+    assert config.data.train or (config.data.clear and config.haze)
     with pytest.raises(InputError, match="no such variant"):
         read_config(f"{FOLDER / name}.py:nonsense")
 
