@@ -117,10 +117,10 @@ def _draw_sizes(axes: Axes, looks: Sequence[Look]) -> None:
 
 def _draw_psnr(axes: Axes, looks: Sequence[Look]) -> None:
     """Histogram of PSNR by split."""
-    found = {
-        split: [x.psnr for x in looks if x.split == split and x.psnr is not None]
-        for split in _COLOURS
-    }
+    found: dict[str, list[float]] = {split: [] for split in _COLOURS}
+    for look in looks:
+        if look.psnr is not None:
+            found.setdefault(look.split, []).append(look.psnr)
     found = {split: values for split, values in found.items() if values}
     everything = np.concatenate([*found.values()])
     width = max(1.0, float(np.ptp(everything)) / 40)
@@ -130,7 +130,7 @@ def _draw_psnr(axes: Axes, looks: Sequence[Look]) -> None:
         list(found.values()),
         bins=bins.tolist(),
         stacked=True,
-        color=[_COLOURS[split] for split in found],
+        color=[_COLOURS.get(split, _MUTED) for split in found],
         label=[f"{split}, mean {np.mean(values):.2f}" for split, values in found.items()],
         edgecolor="white",
         linewidth=0.6,
@@ -138,4 +138,4 @@ def _draw_psnr(axes: Axes, looks: Sequence[Look]) -> None:
     axes.set(xlabel="PSNR, dB", ylabel="pictures")
     axes.set_title("hazy against clear", loc="left", fontsize=10)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))
