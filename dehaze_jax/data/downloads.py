@@ -22,8 +22,8 @@ BytesProgress: TypeAlias = Callable[[int, int], None]
 
 _BLOCK = 2**20
 _SILENCE = 60  # seconds
-_TRIES = 5  # in a row that bring nothing
-_PAUSE = 2.0  # seconds before the first of them
+_TRIES = 4  # in a row that bring nothing
+_PAUSE = 1.0  # seconds before the first of them
 
 
 @dataclasses.dataclass(frozen=True)

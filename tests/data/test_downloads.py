@@ -128,12 +128,12 @@ def test_it_starts_anew_where_it_cannot_go_on(tmp_path, server, trouble):
 
 
 def test_a_server_in_trouble_is_asked_again_but_not_for_ever(tmp_path, server):
-    server.failures = 4
+    server.failures = 3
     assert fetch(Archive(url=server.url), tmp_path / "a").size == len(CONTENT)
     server.failures = 100
     with pytest.raises(InputError, match=r"Set\.zip.*: cannot be fetched: HTTP Error 503"):
         fetch(Archive(url=server.url), tmp_path / "b")
-    assert len(server.asked) == 10
+    assert len(server.asked) == 8
 
 
 def test_no_such_archive_and_no_such_server_are_told(tmp_path, server):
