@@ -138,7 +138,8 @@ class _Meter:
         weight = self.weight_done + task.weight
         ratio = (self.bytes_done + sum(map(len, records))) / max(weight, 1)
         needed = ratio * (self.weight_left - self.weight_done)
-        check_space(self.place.records, math.ceil(needed), subject=self.place.target)
+        target = self.place.target
+        check_space(target.absolute().parent, math.ceil(needed), subject=target)
 
 
 def _write(

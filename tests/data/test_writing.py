@@ -179,7 +179,7 @@ def test_a_small_disk_is_told_before_the_first_record(place, monkeypatch):
     where = place(serialize=lambda example: b"x" * 1000)
     usage = shutil.disk_usage(where.records)._replace(free=11_999)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(InputError, match=r"target: needs 0\.0 MB on the disk of .*records, where"):
+    with pytest.raises(InputError, match=r"target: needs 0\.0 MB on the disk of /.*, where"):
         write_records(Made().shards(), where)
     assert not list(where.notes.iterdir())
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=12_000))
