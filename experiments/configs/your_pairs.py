@@ -11,8 +11,8 @@ r"""Training from scratch, or fine-tuning, on pictures of your own.
 
 Flow matching and a loss through the solver on 256-pixel crops. On two CPU cores a step takes
 seconds: use a GPU, or `fine_tune`, or `smoke`, which takes a minute.
-`unpaired` learns from two folders of pictures that have nothing to do with each other. `clear` needs
-clear pictures alone: haze is rendered onto them in every step.
+`unpaired` learns from two folders of pictures that have nothing to do with each other. `clear`
+needs clear pictures alone: haze is rendered onto them in every step.
 """
 
 import dataclasses
