@@ -152,6 +152,7 @@ def test_whole_frames_and_tiles_give_the_same_batches_bit_for_bit(whole, tiled, 
                 train_batches(
                     DataConfig(train=(str(folder),), batch_size=4, **{"crop_size": 24, **options}),
                     seed=3,
+                    depth=True,
                 ),
                 4,
             )
@@ -159,7 +160,7 @@ def test_whole_frames_and_tiles_give_the_same_batches_bit_for_bit(whole, tiled, 
         for folder in (whole, tiled)
     ]
     for left, right in zip(*batches, strict=True):
-        assert set(left) == {"hazy", "clear", "transmission", "airlight", "bad"}
+        assert set(left) == {"hazy", "clear", "transmission", "depth", "airlight", "bad"}
         assert left.keys() == right.keys()
         for key in left:
             np.testing.assert_array_equal(left[key], right[key])
