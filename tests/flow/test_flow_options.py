@@ -153,7 +153,7 @@ class TestStraightness:
         x0 = jnp.linspace(0.5, 1, 6).reshape(3, 2)
         plain, stats = flow.integrate(driven, x0, **TOLERANCES)
         measured, with_it = flow.integrate(driven, x0, straightness=True, **TOLERANCES)
-        np.testing.assert_array_equal(measured, plain)
+        np.testing.assert_allclose(measured, plain, rtol=1e-6)  # two programs
         assert stats.straightness is None
         assert with_it._replace(straightness=None) == stats
         # x = x0 exp(sin(5 t) / 5) by the trapezoidal rule on many points.
