@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from dehaze_jax.arrays import Image, Key
 from dehaze_jax.image.colour import linear_to_srgb, srgb_to_linear
@@ -81,7 +81,7 @@ def camera_noise(
 
 
 @jax.jit
-def compress_jpeg(image: Image, *, quality: int | Float[Array, "*batch"]) -> Image:
+def compress_jpeg(image: Image, *, quality: int | Num[Array, "*batch"]) -> Image:
     """What is left of an image after JPEG with full-size chroma (4:4:4).
 
     Blocks of 8 x 8 pixels, cosine transform, quantisation by the tables of the standard scaled as
@@ -101,7 +101,7 @@ def compress_jpeg(image: Image, *, quality: int | Float[Array, "*batch"]) -> Ima
     colours = jnp.round(_mix(_TO_YCC, jnp.pad(levels, edges, mode="edge")))
     middle, lowest = _channels(_MIDDLE, image), _channels(_LOWEST, image)
     blocks = _cut(colours - middle)
-    steps = _quantisation(jnp.broadcast_to(jnp.asarray(quality, image.dtype), batch))
+    steps = _quantisation(jnp.broadcast_to(jnp.asarray(quality).astype(image.dtype), batch))
     transform = jnp.asarray(_TRANSFORM, image.dtype)
     coefficients = jnp.matmul(blocks, transform.T, precision="highest")
     kept = jnp.round(coefficients / steps) * steps
