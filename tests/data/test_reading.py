@@ -1,5 +1,6 @@
 import itertools
 import logging
+import os
 import subprocess
 import sys
 
@@ -199,8 +200,6 @@ if __name__ == "__main__":
             pass
     except InputError as error:
         print(f"{time.monotonic() - start:.0f} {error}")
-    from jax._src import xla_bridge
-    assert not xla_bridge.backends_are_initialized()
 """
 
 
@@ -209,7 +208,9 @@ def test_workers_change_nothing_and_one_that_is_killed_ends_the_run(tmp_path, da
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), damaged]
-    done = subprocess.run(command, timeout=200, capture_output=True, text=True)
+    # grain imports jax; here whoever wants a device of it, in whatever process, fails.
+    environment = {**os.environ, "JAX_PLATFORMS": "none_such"}
+    done = subprocess.run(command, env=environment, timeout=200, capture_output=True, text=True)
     assert not done.returncode, done.stderr
     seconds, _, line = done.stdout.partition(" ")
     assert line.startswith("DataConfig.workers: a loader process has died")
