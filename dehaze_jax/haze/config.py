@@ -78,7 +78,8 @@ class NightConfig:
     probability: float = 0.0
     """Share of the examples that are turned into night."""
     exposure: tuple[float, float] = (0.15, 0.4)
-    """Brightness of scene and airlight as a share of the day's."""
+    """Brightness of scene and airlight as a share of the given picture's; (1, 1) for pictures that
+    were taken at night."""
     lamps: int = 4
     """Lamps of every night; their places, colours and distances are drawn."""
     brightness: tuple[float, float] = (0.2, 0.9)

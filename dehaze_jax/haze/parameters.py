@@ -95,9 +95,10 @@ def draw_haze(key: Key, *, config: HazeConfig) -> HazeParameters:
     falloff = with_probability(config.falloff.probability, 1 / uniform(*config.falloff.height), 0)
     angle = uniform(0, 2 * math.pi)
     strength = with_probability(config.gradient.probability, uniform(*config.gradient.strength), 0)
-    exposure = with_probability(config.night.probability, uniform(*config.night.exposure), 1)
+    night = with_probability(config.night.probability, jnp.ones(()), 0)
+    exposure = jnp.where(night > 0, uniform(*config.night.exposure), 1)
     lamps = _draw_lamps(key_lamps, config.night, config.farthest)
-    lamps = lamps._replace(colour=jnp.where(exposure < 1, lamps.colour, 0))
+    lamps = lamps._replace(colour=night * lamps.colour)
     gamma = with_probability(config.gamma.probability, uniform(*config.gamma.exponent), 1)
 
     log_shot = uniform(*map(math.log, config.noise.shot))

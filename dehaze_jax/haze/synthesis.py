@@ -63,7 +63,8 @@ def synthesise(
     Args:
         key: which haze.
         clear: haze-free picture in [0, 1].
-        depth: distance to the camera, not negative; None makes up a `procedural_depth`.
+        depth: distance to the camera, not negative; what is not finite, as the sky may be, is put
+            at the farthest point that is. None makes up a `procedural_depth`.
         config: what the haze is drawn from.
     """
     key_parameters, key_depth, key_density, key_noise = jax.random.split(key, 4)
@@ -71,10 +72,8 @@ def synthesise(
     if depth is None:
         made_up = procedural_depth(key_depth, clear, horizon=drawn.horizon)
         distance = config.farthest * made_up
-    elif config.depth_unit == "farthest":
-        distance = config.farthest / _farthest(depth) * depth
     else:
-        distance = depth
+        distance = _known(depth, config)
     density = _density(key_density, distance, drawn, config)
     through = transmission(distance, beta=drawn.beta * density)
     airlight = _airlight(clear, drawn, config)
@@ -97,6 +96,13 @@ def synthesise(
         glow=glow,
         parameters=drawn,
     )
+
+
+def _known(depth: Plane, config: HazeConfig) -> Plane:
+    """Depth of the data, finite and in the unit that is configured."""
+    finite = jnp.isfinite(depth)
+    depth = jnp.where(finite, depth, jnp.where(finite, depth, 0).max())
+    return depth if config.depth_unit == "own" else config.farthest / _farthest(depth) * depth
 
 
 def _farthest(depth: Plane) -> Float[Array, ""]:

@@ -159,6 +159,9 @@ def test_night_dims_the_airlight_and_day_has_no_lamps():
     by_night = ours.exposure < 1
     assert np.all(ours.lamps.colour[~by_night] == 0)
     assert np.all(ours.lamps.colour[by_night] > 0)
+    # Pictures of the night need no dimming.
+    bright = NightConfig(probability=1.0, exposure=(1.0, 1.0))
+    assert np.all(drawn(dataclasses.replace(ALL, night=bright)).lamps.colour > 0)
 
 
 def test_parts_are_drawn_independently():

@@ -186,6 +186,15 @@ def test_one_pixel():
     assert jnp.all(jnp.isfinite(ours.hazy))
 
 
+@pytest.mark.parametrize("unit", ["own", "farthest"])
+def test_sky_without_end_is_as_far_as_what_is_farthest(unit):
+    config = dataclasses.replace(AIR, depth_unit=unit)
+    one = functools.partial(haze.synthesise, KEYS[0], CLEAR[0], config=config)
+    depth = DEPTH[0].at[:4].set(DEPTH[0].max())
+    endless = depth.at[:2].set(jnp.inf).at[2:4].set(jnp.nan)
+    jax.tree.map(np.testing.assert_array_equal, one(endless), one(depth))
+
+
 def test_depth_of_nothing_is_no_haze():
     nothing = jnp.zeros((HEIGHT, WIDTH))
     ours = haze.synthesise(KEYS[0], CLEAR[0], nothing, config=PLAIN)
