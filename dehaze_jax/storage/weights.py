@@ -94,7 +94,10 @@ def load_weights(folder: str | os.PathLike[str]) -> Weights:
             raise InputError(folder, f"not a weights folder: {name} is missing")
     config, card = read_json(folder / _CONFIG), read_json(folder / _CARD)
     # Streamed and mapped: the file is never in memory beside its arrays.
-    with as_input_error(folder / _TENSORS, "cannot be read"), (folder / _TENSORS).open("rb") as file:
+    with (
+        as_input_error(folder / _TENSORS, "cannot be read"),
+        (folder / _TENSORS).open("rb") as file,
+    ):
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != card.get("sha256"):
         raise InputError(folder / _TENSORS, f"is damaged: its SHA-256 is not the one in {_CARD}")
