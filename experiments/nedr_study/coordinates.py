@@ -1,8 +1,8 @@
 """Whether NeDR's implicit function uses its coordinates.
 
-    dehaze-jax train experiments/configs/nedr.py --workdir runs/nedr
-    dehaze-jax train experiments/configs/nedr.py:plain --workdir runs/nedr_plain
-    python experiments/nedr_study/coordinates.py --run runs/nedr --plain runs/nedr_plain
+    dehaze-jax train experiments/configs/nedr.py --workdir runs/nedr_base --steps 500
+    dehaze-jax train experiments/configs/nedr.py:plain --workdir runs/nedr_plain --steps 500
+    python experiments/nedr_study/coordinates.py --run runs/nedr_base --plain runs/nedr_plain
 
 Restores the validation pairs with the model that was trained with coordinates, with the same model
 while it is shown zeros in their stead, and with the model that was trained without. `rgb-full`;
