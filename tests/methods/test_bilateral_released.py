@@ -1,7 +1,6 @@
 """The released network against its PyTorch twin, by weights of the same names."""
 
 import dataclasses
-import functools
 import pathlib
 
 import jax
@@ -26,7 +25,6 @@ from dehaze_jax.methods.bilateral.released import ReleasedNetwork
 from dehaze_jax.storage import flatten
 
 FOLDER = pathlib.Path(__file__).parent
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 
 
 def twin():
@@ -57,7 +55,7 @@ def trained():
     network, weights = ReleasedNetwork(sized(dimensions)), variables(dimensions)
     hazy, cotangents = map(jnp.asarray, pictures(TRAINED))
 
-    @functools.partial(jax.jit, compiler_options=QUICKLY)
+    @jax.jit
     def run(params, hazy):
         def restore(params, hazy):
             return network.apply(
@@ -78,7 +76,7 @@ def trained():
 def test_restored(case, golden):
     dimensions, _ = CASES[case]
     hazy, _ = pictures(case)
-    restore = jax.jit(ReleasedNetwork(sized(dimensions)).apply, compiler_options=QUICKLY)
+    restore = jax.jit(ReleasedNetwork(sized(dimensions)).apply)
     restored = restore(variables(dimensions), hazy)
     np.testing.assert_allclose(restored, golden[f"{case}/restored"], atol=3e-5)
 

@@ -17,7 +17,6 @@ from dehaze_jax.networks.efficientnet import EfficientNetLite3
 from dehaze_jax.storage import flatten
 
 TENSORS = given.state_dict()
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 
 
 @functools.cache
@@ -56,9 +55,9 @@ def taps(case):
     pictures = jnp.asarray(given.pictures(case), jnp.float64)
     if not given.CASES[case][1]:
         apply = functools.partial(network.apply, train=False)
-        return jax.jit(apply, compiler_options=QUICKLY)(variables, pictures), {}
+        return jax.jit(apply)(variables, pictures), {}
     apply = functools.partial(network.apply, train=True, mutable=["batch_stats"])
-    return jax.jit(apply, compiler_options=QUICKLY)(variables, pictures)
+    return jax.jit(apply)(variables, pictures)
 
 
 @functools.cache

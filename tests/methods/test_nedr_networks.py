@@ -65,7 +65,6 @@ def find_scene(config, variables, hazy, *, train, key=None):
 
 
 LAST_BIAS = "['params']['scene']['head']['conv3']['bias']"
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 HAZY = jnp.asarray(pictures(0, 1, 32, 32))
 
 
@@ -73,7 +72,7 @@ HAZY = jnp.asarray(pictures(0, 1, 32, 32))
 def test_released_enhancement_is_random_in_training_and_left_out_else():
     config = dataclasses.replace(TINY, variant="released")
     variables = variables_of(config)
-    run = jax.jit(functools.partial(find_scene, config, train=True), compiler_options=QUICKLY)
+    run = jax.jit(functools.partial(find_scene, config, train=True))
     drawn = [run(variables, HAZY, key=jax.random.key(key)).transmission for key in (0, 0, 1)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert np.abs(drawn[0] - drawn[2]).max() > 1e-5
@@ -84,7 +83,7 @@ def test_released_enhancement_is_random_in_training_and_left_out_else():
 def test_coordinates_matter_where_they_are_seen():
     blind = dataclasses.replace(TINY, coordinates=False)
     seen, zeros = (
-        jax.jit(functools.partial(find_scene, config, train=False), compiler_options=QUICKLY)(
+        jax.jit(functools.partial(find_scene, config, train=False))(
             variables_of(TINY), HAZY
         ).transmission
         for config in (TINY, blind)
@@ -101,7 +100,7 @@ def test_held_values_keep_their_gradient():
 
 def test_excess_is_what_logits_have_beyond_the_range():
     variables = variables_of(TINY)
-    run = jax.jit(functools.partial(find_scene, TINY, train=False), compiler_options=QUICKLY)
+    run = jax.jit(functools.partial(find_scene, TINY, train=False))
     scene = run(variables, HAZY)
     inside = np.arctanh(2 * np.asarray(scene.transmission, np.float64) - 1)  # logits
     assert np.abs(inside).max() < np.arctanh(0.9)  # the ends are 0.05 and 0.95

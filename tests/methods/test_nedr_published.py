@@ -23,7 +23,6 @@ from dehaze_jax.storage import flatten
 from dehaze_jax.storage.trees import count_parameters
 
 CONFIGS = {"nedr": RELEASED, "d4": D4}
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 COUNTER = "num_batches_tracked"
 FIRST = "net_h2c.pretrained.layer1.0.weight"
 CLASSIFIER = {
@@ -278,7 +277,7 @@ def test_initial_values_are_those_of_training():
         return networks.hazy_critic(pictures, train=False)
 
     init = functools.partial(Networks(D4).init, method=judge)
-    expected = jax.jit(init, compiler_options=QUICKLY)(jax.random.key(0), pictures)
+    expected = jax.jit(init)(jax.random.key(0), pictures)
     for kind in ("params", "spectral"):
         for path, theirs in flatten(expected[kind]["hazy_critic"]).items():
             ours = flatten(found[kind]["hazy_critic"])[path]
@@ -412,7 +411,7 @@ def test_networks_equal_torch(method):
         return found
 
     apply = functools.partial(Networks(CONFIGS[method]).apply, method=run)
-    found = jax.jit(apply, compiler_options=QUICKLY)(imported(method).variables, given.picture())
+    found = jax.jit(apply)(imported(method).variables, given.picture())
     for name, array in found.items():
         expected = golden()[f"{method}/{name}"]
         np.testing.assert_allclose(given.summary(array), expected, atol=2e-5, err_msg=name)

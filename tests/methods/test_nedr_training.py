@@ -32,9 +32,7 @@ CONFIG = dataclasses.replace(TINY, objective=WEIGHTS)
 
 
 METHOD = build(CONFIG, OPTIMISER)
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
-compiled = functools.partial(jax.jit, compiler_options=QUICKLY)
-train_step = compiled(METHOD.train_step)
+train_step = jax.jit(METHOD.train_step)
 
 
 @functools.cache
@@ -78,7 +76,7 @@ def plain_step(variables, drawn):
         return apply(mixed, run)
 
     generators = {name: variables["params"][name] for name in ("scene", "haze")}
-    fakes, after = compiled(forward)(generators)
+    fakes, after = jax.jit(forward)(generators)
     fake_clear, fake_hazy, depth = fakes[:3]
 
     # The critics see what is made as it is.
@@ -99,7 +97,7 @@ def plain_step(variables, drawn):
 
         return apply(mixed, run)
 
-    gradients, after = compiled(jax.grad(critics_loss, has_aux=True))(critics)
+    gradients, after = jax.jit(jax.grad(critics_loss, has_aux=True))(critics)
     every = dict(gradients)
     critics = adam(critics, gradients, 0.1 * RATE)
     after = {**after, "params": {**variables["params"], **critics}}
@@ -116,7 +114,7 @@ def plain_step(variables, drawn):
         drawn_again = jnp.mean((density - drawn) ** 2)
         return 0.3 * adversarial + 1.5 * cycle + 0.7 * drawn_again + 0.4 * excess, new
 
-    (loss, after), gradients = compiled(jax.value_and_grad(generators_loss, has_aux=True))(
+    (loss, after), gradients = jax.jit(jax.value_and_grad(generators_loss, has_aux=True))(
         generators
     )
     every |= gradients
@@ -129,7 +127,7 @@ def plain_step(variables, drawn):
         return 2.0 * jnp.mean(jnp.abs(found - depth)), new
 
     depth_params = params["depth"]
-    (_, after), gradients = compiled(jax.value_and_grad(depth_loss, has_aux=True))(depth_params)
+    (_, after), gradients = jax.jit(jax.value_and_grad(depth_loss, has_aux=True))(depth_params)
     every["depth"] = gradients
     params["depth"] = adam(depth_params, gradients, 0.5 * RATE)
     return {**after, "params": params}, loss, every

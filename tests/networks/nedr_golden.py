@@ -9,7 +9,6 @@ import numpy as np
 from scripts import load_script
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "nedr_modules.npz"
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 # In x64, against arrays that were rounded to float32.
 CLOSE = {"rtol": 2e-6, "atol": 2e-6}
 
@@ -68,13 +67,13 @@ def compare(apply, case, train, *, collection=None, tolerance=CLOSE):
         return (out, {}) if collection is None else out
 
     if not train:
-        ours, changed = jax.jit(call, compiler_options=QUICKLY)(params, x)
+        ours, changed = jax.jit(call)(params, x)
         np.testing.assert_allclose(ours, theirs["out"], **tolerance)
         jax.tree.map(np.testing.assert_array_equal, changed, variables)
         return
     cotangents = jnp.asarray(script.cotangents(case, theirs["out"].shape))
 
-    @jax.jit(compiler_options=QUICKLY)
+    @jax.jit
     def differentiate(params, x):
         ours, pull, changed = jax.vjp(call, params, x, has_aux=True)
         return ours, changed, *pull(cotangents)

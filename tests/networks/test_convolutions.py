@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nedr_golden import QUICKLY
 from scipy import signal, stats
 
 from dehaze_jax.networks.convolutions import TorchConv, reflect
@@ -15,7 +14,7 @@ RNG = np.random.default_rng(0)
 NUMPY = {"zeros": "constant", "reflect": "reflect"}
 
 
-@functools.partial(jax.jit, static_argnames=("module", "train"), compiler_options=QUICKLY)
+@functools.partial(jax.jit, static_argnames=("module", "train"))
 def convolve(module, given, x, train):
     return module.apply({"params": given}, x, train=train)
 
@@ -106,7 +105,7 @@ def test_gradients(stride, padding, train):
     kernel = given["kernel"]
     cotangents = RNG.normal(size=theirs(x, kernel, 0).shape)
 
-    @functools.partial(jax.jit, compiler_options=QUICKLY)
+    @jax.jit
     def differentiate(given, x):
         def total(given, x):
             return jnp.sum(cotangents * module.apply({"params": given}, x, train=train))

@@ -1,7 +1,5 @@
 """Depthwise convolution: values, its own gradient, and initial values."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +10,6 @@ from scipy import ndimage, signal, stats
 
 from dehaze_jax.networks.depthwise import DepthwiseConv, _grouped, _shifted
 
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 # Rows, columns, side of the kernel and stride: of every remainder that zeros around depend on.
 SHAPES = [(7, 6, 3, 1), (8, 9, 3, 2), (7, 8, 5, 2), (10, 9, 5, 3), (4, 5, 5, 1), (9, 8, 7, 1)]
 
@@ -47,7 +44,7 @@ def test_same_is_tensorflows(rows, columns, size, stride):
         around.append((total // 2, total - total // 2))
     padded = np.pad(x, [(0, 0), *around, (0, 0)])
     module = DepthwiseConv(size, stride, bias=False)
-    ours = jax.jit(module.apply, compiler_options=QUICKLY)({"params": {"kernel": kernel}}, x)
+    ours = jax.jit(module.apply)({"params": {"kernel": kernel}}, x)
     assert ours.shape == (2, -(-rows // stride), -(-columns // stride), 3)
     np.testing.assert_allclose(ours, expected(padded, kernel, stride), atol=1e-5)
 
@@ -59,9 +56,7 @@ def test_reflected(rows, columns, size, stride):
     margin = size // 2
     padded = np.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)], mode="reflect")
     module = DepthwiseConv(size, stride, padding="reflect")
-    ours = jax.jit(module.apply, compiler_options=QUICKLY)(
-        {"params": {"kernel": kernel, "bias": jnp.asarray(bias)}}, x
-    )
+    ours = jax.jit(module.apply)({"params": {"kernel": kernel, "bias": jnp.asarray(bias)}}, x)
     np.testing.assert_allclose(np.asarray(ours) - bias, expected(padded, kernel, stride), atol=1e-5)
 
 
@@ -87,7 +82,7 @@ def test_written_out_gradient_is_that_of_a_grouped_convolution(rows, columns, si
             y, back = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
             return y, back(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
 
-        return jax.jit(run, compiler_options=QUICKLY)(x, kernel)
+        return jax.jit(run)(x, kernel)
 
     jax.tree.map(
         lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=2e-5),
@@ -108,7 +103,7 @@ def test_second_derivatives():
 
             return jnp.sum(jax.grad(total)(x) ** 2)
 
-        return jax.jit(jax.grad(run, argnums=(0, 1)), compiler_options=QUICKLY)(x, kernel)
+        return jax.jit(jax.grad(run, argnums=(0, 1)))(x, kernel)
 
     jax.tree.map(
         lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9),
@@ -154,7 +149,7 @@ def test_over_devices_as_on_one(shape, stride):
         jnp.asarray(rng.normal(size=(4, size, size, 3)), jnp.float32) for size in (8, 8 // stride)
     )
 
-    @functools.partial(jax.jit, compiler_options=QUICKLY)
+    @jax.jit
     def pull(x, kernel, weights):
         def convolve(x, kernel):
             return DepthwiseConv(5, stride, bias=False).apply({"params": {"kernel": kernel}}, x)

@@ -15,7 +15,6 @@ from dehaze_jax.networks import EfficientNetLite3
 from dehaze_jax.networks.efficientnet import STAGES, InvertedResidual, Pointwise
 
 CHANNELS = (32, 48, 136, 384)
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 
 
 NETWORK = EfficientNetLite3()
@@ -57,7 +56,7 @@ def test_initial_values(key):
     """Normal; the variance is two over the number of outputs that an input has a part in."""
     block = InvertedResidual(64, size=5)
     x = jnp.zeros((1, 2, 2, 64))
-    init = jax.jit(functools.partial(block.init, train=False), compiler_options=QUICKLY)
+    init = jax.jit(functools.partial(block.init, train=False))
     variables = init(key, x)
     params = variables["params"]
     outputs = {"expand": 6 * 64, "depthwise": 25, "project": 64}
@@ -74,14 +73,10 @@ def test_residual_where_the_shape_stays(features, stride, key):
     """With the last normalisation at zero, the block is the identity or nothing."""
     block = InvertedResidual(features, stride=stride, expansion=2)
     x = jax.random.normal(key, (1, 4, 6, 8))
-    variables = jax.jit(functools.partial(block.init, train=False), compiler_options=QUICKLY)(
-        key, x
-    )
+    variables = jax.jit(functools.partial(block.init, train=False))(key, x)
     norm = {"scale": jnp.zeros(features), "bias": jnp.zeros(features)}
     params = {**variables["params"], "project_norm": norm}
-    y = jax.jit(functools.partial(block.apply, train=False), compiler_options=QUICKLY)(
-        {**variables, "params": params}, x
-    )
+    y = jax.jit(functools.partial(block.apply, train=False))({**variables, "params": params}, x)
     expected = (
         x if (features, stride) == (8, 1) else np.zeros((1, 4 // stride, 6 // stride, features))
     )
@@ -91,12 +86,10 @@ def test_residual_where_the_shape_stays(features, stride, key):
 def test_only_training_changes_statistics(key):
     block = InvertedResidual(4, expansion=2)
     x = jax.random.normal(key, (2, 4, 4, 4))
-    variables = jax.jit(functools.partial(block.init, train=False), compiler_options=QUICKLY)(
-        key, x
-    )
+    variables = jax.jit(functools.partial(block.init, train=False))(key, x)
     for train in (False, True):
         apply = functools.partial(block.apply, train=train, mutable=["batch_stats"])
-        _, changed = jax.jit(apply, compiler_options=QUICKLY)(variables, x)
+        _, changed = jax.jit(apply)(variables, x)
         pairs = zip(
             jax.tree.leaves(changed["batch_stats"]),
             jax.tree.leaves(variables["batch_stats"]),
@@ -109,9 +102,7 @@ def test_gradient_of_a_block(key):
     """Against differences, in the direction of the gradient itself."""
     block = InvertedResidual(6, size=5, stride=2, expansion=2)
     x = jax.random.normal(key, (2, 7, 6, 4))
-    variables = jax.jit(functools.partial(block.init, train=False), compiler_options=QUICKLY)(
-        key, x
-    )
+    variables = jax.jit(functools.partial(block.init, train=False))(key, x)
 
     def total(params, x):
         given = {**variables, "params": params}
@@ -119,7 +110,7 @@ def test_gradient_of_a_block(key):
         return jnp.sum(jnp.sin(y))
 
     at = (variables["params"], x)
-    measure = jax.jit(jax.value_and_grad(total, argnums=(0, 1)), compiler_options=QUICKLY)
+    measure = jax.jit(jax.value_and_grad(total, argnums=(0, 1)))
     _, gradient = measure(*at)
     norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
     step = 1e-3

@@ -13,7 +13,6 @@ from scripts import TESTS, load_script
 from dehaze_jax.networks import ChannelMapper, EfficientNetLite3, MapHead, Refine
 from dehaze_jax.networks.fusion_decoder import ResidualUnit, double
 
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 LEVELS = (4, 3, 2, 1)
 # Of the coarsest scale, which has no skip: in the published tensors, but used nowhere.
 UNUSED = "refinenet4.resConfUnit1."
@@ -88,7 +87,7 @@ def given(dtype):
 def test_result_equals_torch(train):
     params, taps = given(jnp.float64)
     apply = functools.partial(Decoder(twin().WIDTHS, twin().HEAD).apply, train=train)
-    ours = jax.jit(apply, compiler_options=QUICKLY)({"params": params}, taps)
+    ours = jax.jit(apply)({"params": params}, taps)
     np.testing.assert_allclose(ours, golden()["out"], rtol=1e-5, atol=1e-7)
 
 
@@ -101,7 +100,7 @@ def test_gradients_equal_torch():
     def total(params, taps):
         return jnp.sum(cotangents * decoder.apply({"params": params}, taps, train=True))
 
-    pull = jax.jit(jax.grad(total, argnums=(0, 1)), compiler_options=QUICKLY)
+    pull = jax.jit(jax.grad(total, argnums=(0, 1)))
     of_params, of_taps = pull(params, taps)
     for level, ours in enumerate(of_taps, 1):
         np.testing.assert_allclose(ours, golden()[f"tap{level}"], rtol=1e-5, atol=1e-6)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nedr_golden import QUICKLY, cases, check_golden, compare, twin
+from nedr_golden import cases, check_golden, compare, twin
 
 from dehaze_jax.networks.coordinates import encode, pixel_centres
 from dehaze_jax.networks.implicit import LocalImplicitFunction
@@ -18,9 +18,7 @@ RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(2, 5, 6, 4)).astype(np.float32)
 
 
-@functools.partial(
-    jax.jit, static_argnames=("module", "height", "width", "cell"), compiler_options=QUICKLY
-)
+@functools.partial(jax.jit, static_argnames=("module", "height", "width", "cell"))
 def query(module, given, features, height=None, width=None, cell=None):
     return module.apply(given, features, height, width, cell=cell)
 
@@ -29,7 +27,7 @@ def query(module, given, features, height=None, width=None, cell=None):
 def small():
     """A module, its weights and features."""
     module, features = LocalImplicitFunction(3, hidden=(16, 8)), jnp.asarray(FEATURES)
-    start = jax.jit(module.init, compiler_options=QUICKLY)
+    start = jax.jit(module.init)
     return module, start(jax.random.key(0), features), features
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nedr_golden import QUICKLY, cases, check_golden, compare, drawn, twin
+from nedr_golden import cases, check_golden, compare, drawn, twin
 
 from dehaze_jax.networks.patch_discriminator import PatchDiscriminator, SpectralConv
 
@@ -14,9 +14,7 @@ CASES = cases("patches")
 KEPT = ["spectral"]
 
 
-@functools.partial(
-    jax.jit, static_argnames=("module", "train", "mutable"), compiler_options=QUICKLY
-)
+@functools.partial(jax.jit, static_argnames=("module", "train", "mutable"))
 def call(module, given, x, train, mutable=()):
     return module.apply(given, x, train=train, mutable=list(mutable))
 
@@ -29,7 +27,7 @@ def picture(*size):
 def initial():
     """Variables of a new network."""
     x = jnp.zeros((1, 24, 24, 3))
-    start = jax.jit(PatchDiscriminator(8).init, static_argnames="train", compiler_options=QUICKLY)
+    start = jax.jit(PatchDiscriminator(8).init, static_argnames="train")
     return start(jax.random.key(0), x, train=True)
 
 
@@ -73,7 +71,7 @@ def test_a_value_sees_its_patch_and_nothing_else(levels, patch):
     x = picture(1, 136, 120, 1)
     given = drawn(module, x, train=True)
 
-    @functools.partial(jax.jit, compiler_options=QUICKLY)
+    @jax.jit
     def differentiate(given, x):
         return jax.grad(lambda x: module.apply(given, x, train=False)[0, 6, 4, 0])(x)
 

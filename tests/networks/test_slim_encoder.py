@@ -11,11 +11,10 @@ import pytest
 from dehaze_jax.networks import SlimEncoder
 from dehaze_jax.networks.slim_encoder import SlimBlock
 
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes long here
 NETWORK = SlimEncoder(width=4, blocks=1)
 
 
-@functools.partial(jax.jit, static_argnames="train", compiler_options=QUICKLY)
+@functools.partial(jax.jit, static_argnames="train")
 def apply(variables, x, train):
     return NETWORK.apply(variables, x, train=train)
 
@@ -75,7 +74,7 @@ def test_training_and_batch_change_nothing(variables):
 @pytest.fixture(scope="module")
 def fresh():
     """Initial values."""
-    init = jax.jit(functools.partial(NETWORK.init, train=False), compiler_options=QUICKLY)
+    init = jax.jit(functools.partial(NETWORK.init, train=False))
     return init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
 
 
@@ -97,7 +96,7 @@ def test_brightness_is_seen(fresh):
 def test_gradient_is_bounded_on_flat_pictures(variables):
     """Where all channels of a pixel are alike, normalising alone would divide by zero."""
 
-    @functools.partial(jax.jit, compiler_options=QUICKLY)
+    @jax.jit
     def pull(x):
         return jax.grad(lambda x: sum(jnp.sum(t) for t in NETWORK.apply(variables, x, train=True)))(
             x
@@ -111,11 +110,9 @@ def test_gradient_is_bounded_on_flat_pictures(variables):
 
 def test_a_new_block_is_the_identity(key):
     x = jax.random.normal(key, (1, 4, 4, 8))
-    y, variables = jax.jit(SlimBlock().init_with_output, compiler_options=QUICKLY)(key, x)
+    y, variables = jax.jit(SlimBlock().init_with_output)(key, x)
     np.testing.assert_array_equal(y, x)
     params = variables["params"]
     dense = {**params["dense"], "kernel": jnp.eye(8)}
-    changed = jax.jit(SlimBlock().apply, compiler_options=QUICKLY)(
-        {"params": {**params, "dense": dense}}, x
-    )
+    changed = jax.jit(SlimBlock().apply)({"params": {**params, "dense": dense}}, x)
     assert np.abs(changed - x).max() > 0.1
