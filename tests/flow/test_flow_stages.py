@@ -26,7 +26,7 @@ def test_replaying_a_record_gives_the_same_state(unroll):
             lambda t, x, c: (c["slope"], None), x, controls, **options
         )
     )(x0, records)
-    np.testing.assert_allclose(again, x1, rtol=2e-6)
+    np.testing.assert_allclose(again, x1, rtol=1e-6, atol=1e-7)
     starts = 0.25 + 1.25 / 3 * np.arange(3)
     times = starts[:, None] + 1.25 / 3 * np.array([0, 0.5, 0.5, 1])
     np.testing.assert_allclose(records["time"], times, rtol=1e-6)

@@ -282,6 +282,7 @@ def test_a_run_with_running_statistics_goes_on_where_it_stopped(tmp_path, monkey
     toy = load_script("training/toy_method.py")
     monkeypatch.setattr(data, "train_batches", toy.batches)
     monkeypatch.setattr(data, "fingerprint", toy.fingerprint)
+    monkeypatch.setattr(data, "training_size", toy.training_size)
     # Weights of a run with another objective are taken.
     method = dataclasses.replace(
         CONFIGS["slim, convolutions"], width=2, backbone="residual", grid_depth=2
