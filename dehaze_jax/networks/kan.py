@@ -20,9 +20,9 @@ Outside: TypeAlias = Literal["zero", "clamp", "extend"]
 
 _NOISE = 0.1  # of the initial splines, over the number of intervals
 
-# Values whose basis functions are held at a time. On CPUs as many as fit into the caches, and few, so
-# that most inputs are worked off in a loop: XLA stores what a loop reads, but would compute it anew,
-# a depthwise convolution say, for every basis function.
+# Values whose basis functions are held at a time. On CPUs as many as fit into the caches, and few,
+# so that most inputs are worked off in a loop: XLA stores what a loop reads, but would compute it
+# anew, a depthwise convolution say, for every basis function.
 _PIECE_CPU = 2**12
 _PIECE = 2**22
 
