@@ -17,9 +17,10 @@ from dehaze_jax.data.downloads import BytesProgress
 from dehaze_jax.data.layouts import Dataset
 from dehaze_jax.data.obtaining import check_source, obtain
 from dehaze_jax.data.prepared import CHECKSUMS
+from dehaze_jax.data.progress import Progress
 from dehaze_jax.data.registry import find_builder
 from dehaze_jax.data.workshop import check_target, open_workshop, publish
-from dehaze_jax.data.writing import Bad, Progress, Shard, Workplace, write_records
+from dehaze_jax.data.writing import Bad, Shard, Workplace, write_records
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.files import write_json
 

@@ -2,24 +2,20 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from dehaze_jax.data.maps import PICTURES
 from dehaze_jax.data.prepared import Prepared, open_prepared, split_sizes
+from dehaze_jax.data.progress import Progress
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.ranges import from_float, to_float
 
 _WORKERS = 8
 _KNOWN = ("airlight", "beta")
-
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the examples done and the examples in all."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,8 @@
 import collections
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
 
 from etils import epath
 
@@ -18,10 +17,8 @@ from dehaze_jax.data.prepared import (
     record_checksums,
     split_sizes,
 )
+from dehaze_jax.data.progress import Progress
 from dehaze_jax.errors import InputError
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the examples done and the examples in all."""
 
 _WORKERS = 8
 _BLOCK = 64  # examples that are handed to the workers at a time

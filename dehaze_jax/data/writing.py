@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from dehaze_jax.data.building import Features, Task
+from dehaze_jax.data.progress import Progress
 from dehaze_jax.data.space import check_space, describe_file
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.files import write_json
@@ -29,9 +30,6 @@ Bad: TypeAlias = Literal["fail", "skip"]
 
 _WRITER = "group_size:1,uncompressed"
 """Options of record files: one record is read at a time, and pictures are compressed already."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the examples done and the examples in all."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

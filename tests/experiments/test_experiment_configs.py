@@ -10,7 +10,7 @@ from dehaze_jax.errors import InputError
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 VARIANTS = {
-    "bilateral": ("base", "fine", "released", "published", "smoke"),
+    "bilateral": ("base", "released", "published", "smoke"),
     "bilateral_4k": ("base", "rendered", "short"),
     "dehazeflow": ("base", "matching", "solver", "smoke"),
     "dehazeflow_4k": ("base", "rendered", "short"),
