@@ -15,14 +15,13 @@ import importlib.util
 import json
 import os
 import pathlib
-import resource
 import sys
 import tempfile
 from typing import Any, Literal
 
 import numpy as np
 import tyro
-from measuring import machine, report, run_alone, time_alone
+from measuring import machine, peak_megabytes, report, run_alone, time_alone
 
 SIDE, CHANNELS, ORDER = 128, 64, 3
 REPEATS = 15
@@ -125,7 +124,7 @@ WAYS = {"ours": ours, "torch": torch}
 def measure(options: Options) -> dict[str, Any]:
     """Runs one way in this process."""
     run = WAYS[options.only or ""](options.task)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_megabytes()
     results: list[np.ndarray] = []
 
     def once():

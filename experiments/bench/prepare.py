@@ -23,7 +23,7 @@ import time
 
 import cv2
 import numpy as np
-from measuring import machine, report, run_alone
+from measuring import machine, peak_megabytes, report, run_alone
 from rich.console import Console
 from rich.progress import track
 
@@ -69,13 +69,10 @@ def measure(source: str, target: str, options: list[str]) -> dict[str, float]:
     watch.join()
     if failed:
         raise RuntimeError("the command failed")
-    status = pathlib.Path("/proc/self/status").read_text()
-    # Unlike `ru_maxrss`, which begins with what the parent had.
-    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return {
         "processor": time.process_time(),
         "waiting": waits.seconds(),
-        "megabytes": int(peak) / 1024,
+        "megabytes": peak_megabytes(),
     }
 
 
