@@ -10,6 +10,7 @@ from .density import density_field as density_field
 from .depth import procedural_depth as procedural_depth
 from .landscapes import landscape as landscape
 from .night import Lamps as Lamps
+from .night import lamp_depths as lamp_depths
 from .night import lamp_discs as lamp_discs
 from .night import lamp_glow as lamp_glow
 from .parameters import HazeParameters as HazeParameters

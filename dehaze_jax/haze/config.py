@@ -81,7 +81,7 @@ class NightConfig:
     """Brightness of scene and airlight as a share of the given picture's; (1, 1) for pictures that
     were taken at night."""
     lamps: int = 4
-    """Lamps of every night; their places, colours and distances are drawn."""
+    """Lamps of every night; their places and colours are drawn."""
     brightness: tuple[float, float] = (0.2, 0.9)
     """Of the glow at a lamp in thick haze; 1 is white."""
     width: tuple[float, float] = (0.02, 0.12)

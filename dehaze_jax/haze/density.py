@@ -50,10 +50,10 @@ def altitude_falloff(
 
     Haze of density exp(-rate z) at the altitude z above the camera has the mean
     (1 - exp(-s)) / s along a ray that climbs to z = s / rate: less than 1 above the horizon, more
-    below it.
+    below it, where s is held at -1.
 
     Args:
-        depth: length of the rays.
+        depth: distance along the axis of the camera, which is level.
         rate: inverse of the scale height, per unit of `depth`; 0 is haze of one density.
         horizon: row of the horizon as a share of the height, from the top.
 

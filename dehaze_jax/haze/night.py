@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dehaze_jax.arrays import Image
+from dehaze_jax.arrays import Image, Plane
 from dehaze_jax.haze.depth import coarse_size, enlarge
 
 _LAMP = 0.006
@@ -17,14 +17,12 @@ class Lamps(NamedTuple):
 
     Attributes:
         place: x from the left and y from the top, as shares of width and height.
-        depth: distance from the camera.
         colour: brightness of the glow in endless haze, R G B; 0 is no lamp.
         width: distance at which the glow is 1/e, as a share of the longer side.
         shape: exponent of the glow.
     """
 
     place: Float[Array, "*batch lamps 2"]
-    depth: Float[Array, "*batch lamps"]
     colour: Float[Array, "*batch lamps 3"]
     width: Float[Array, "*batch lamps"]
     shape: Float[Array, "*batch lamps"]
@@ -43,7 +41,24 @@ def lamp_discs(lamps: Lamps, height: int, width: int) -> Image:
     return (cover[..., None] * colour[:, None, None]).max(axis=0)
 
 
-def lamp_glow(lamps: Lamps, height: int, width: int, *, beta: float | Float[Array, ""]) -> Image:
+def lamp_depths(lamps: Lamps, depth: Plane) -> Float[Array, " lamps"]:
+    """Distances of the lamps: each hangs before what is seen at its place."""
+    height, width = depth.shape
+    column, row = (
+        jnp.minimum((lamps.place[:, axis] * size).astype(int), size - 1)
+        for axis, size in enumerate((width, height))
+    )
+    return depth[row, column]
+
+
+def lamp_glow(
+    lamps: Lamps,
+    height: int,
+    width: int,
+    *,
+    depth: Float[Array, " lamps"],
+    beta: float | Float[Array, ""],
+) -> Image:
     """Light of the lamps that haze scatters into the camera, `[height, width, 3]`.
 
     A lamp of colour L at the depth d, r away from a pixel, adds L (1 - exp(-beta d))
@@ -54,7 +69,8 @@ def lamp_glow(lamps: Lamps, height: int, width: int, *, beta: float | Float[Arra
         lamps: point lights.
         height: rows.
         width: columns.
-        beta: scattering coefficient per unit of the lamps' depth.
+        depth: distances of the lamps.
+        beta: scattering coefficient per unit of depth.
 
     Reference:
         Metari, Deschênes, "A new convolution kernel for atmospheric point spread function applied
@@ -66,7 +82,7 @@ def lamp_glow(lamps: Lamps, height: int, width: int, *, beta: float | Float[Arra
     distance = _distances(lamps, rows, columns, aspect=(height, width))
     relative = distance / lamps.width[:, None, None]
     spread = jnp.exp(-(relative ** lamps.shape[:, None, None]))
-    light = lamps.colour * -jnp.expm1(-beta * lamps.depth)[:, None]
+    light = lamps.colour * -jnp.expm1(-beta * depth)[:, None]
     glow = jnp.einsum("kyx,kc->yxc", spread, light, precision="highest")
     return enlarge(glow, height, width)
 

@@ -22,9 +22,6 @@ _NUMBERS = 24
 _LAMP_ROWS = (0.05, 0.6)
 """Where lamps hang, from the top as a share of the height."""
 
-_LAMP_DEPTHS = (0.15, 1.0)
-"""How far away lamps are, per farthest distance."""
-
 _SODIUM, _WHITE = (1.0, 0.62, 0.28), (0.9, 0.95, 1.0)
 """Between these colours lie those of lamps."""
 
@@ -97,7 +94,7 @@ def draw_haze(key: Key, *, config: HazeConfig) -> HazeParameters:
     strength = with_probability(config.gradient.probability, uniform(*config.gradient.strength), 0)
     night = with_probability(config.night.probability, jnp.ones(()), 0)
     exposure = jnp.where(night > 0, uniform(*config.night.exposure), 1)
-    lamps = _draw_lamps(key_lamps, config.night, config.farthest)
+    lamps = _draw_lamps(key_lamps, config.night)
     lamps = lamps._replace(colour=night * lamps.colour)
     gamma = with_probability(config.gamma.probability, uniform(*config.gamma.exponent), 1)
 
@@ -128,8 +125,8 @@ def _whole(number: Array, count: int) -> Array:
     return jnp.minimum(jnp.floor(number * count).astype(int), count - 1)
 
 
-def _draw_lamps(key: Key, config: NightConfig, farthest: float) -> Lamps:
-    numbers = jax.random.uniform(key, (7, config.lamps))
+def _draw_lamps(key: Key, config: NightConfig) -> Lamps:
+    numbers = jax.random.uniform(key, (6, config.lamps))
 
     def uniform(row: int, low: float, high: float) -> Array:
         return low + (high - low) * numbers[row]
@@ -138,8 +135,7 @@ def _draw_lamps(key: Key, config: NightConfig, farthest: float) -> Lamps:
     hue = jnp.asarray([_SODIUM]) * (1 - white) + jnp.asarray([_WHITE]) * white
     return Lamps(
         place=jnp.stack([numbers[0], uniform(1, *_LAMP_ROWS)], axis=-1),
-        depth=farthest * uniform(2, *_LAMP_DEPTHS),
-        colour=uniform(6, *config.brightness)[:, None] * hue,
+        colour=uniform(2, *config.brightness)[:, None] * hue,
         width=uniform(3, *config.width),
         shape=uniform(4, *config.shape),
     )

@@ -20,7 +20,7 @@ from dehaze_jax.haze.config import HazeConfig
 from dehaze_jax.haze.degradation import camera_noise, compress_jpeg
 from dehaze_jax.haze.density import altitude_falloff, density_field
 from dehaze_jax.haze.depth import procedural_depth
-from dehaze_jax.haze.night import lamp_discs, lamp_glow
+from dehaze_jax.haze.night import lamp_depths, lamp_discs, lamp_glow
 from dehaze_jax.haze.parameters import HazeParameters, draw_haze
 from dehaze_jax.haze.scattering import compose, transmission
 
@@ -82,7 +82,8 @@ def synthesise(
     if config.night.probability:
         height, width, _ = clear.shape
         clear = jnp.maximum(clear * drawn.exposure, lamp_discs(drawn.lamps, height, width))
-        glow = lamp_glow(drawn.lamps, height, width, beta=drawn.beta)
+        depths = lamp_depths(drawn.lamps, distance)
+        glow = lamp_glow(drawn.lamps, height, width, depth=depths, beta=drawn.beta)
     scene = clear**drawn.gamma if config.gamma.probability else clear
     hazy = compose(scene, through, airlight)
     if config.night.probability:

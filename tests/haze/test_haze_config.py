@@ -134,6 +134,7 @@ def test_presets_are_what_was_published():
     assert ridcp.gamma == GammaConfig(probability=0.5, exponent=(1.5, 3.0))
     assert ridcp.jpeg == JpegConfig(probability=0.5, quality=(30, 95))
     assert on(ridcp) == {"gamma", "noise", "jpeg"}
+    assert [preset.farthest for preset in (its, ots, haze4k, ridcp)] == [1, 5, 1, 2]
     for plain in (its, ots, haze4k):
         assert not on(plain)
         assert plain.tint == 0

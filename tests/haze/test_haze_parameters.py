@@ -109,7 +109,6 @@ def test_lamps():
     night = config.night
     assert is_uniform(lamps.place[..., 0].ravel(), 0, 1)
     assert is_uniform(lamps.place[..., 1].ravel(), 0.05, 0.6)
-    assert is_uniform(lamps.depth.ravel(), 0.15 * 3, 3)
     assert is_uniform(lamps.width.ravel(), *night.width)
     assert is_uniform(lamps.shape.ravel(), *night.shape)
     red, green, blue = lamps.colour.max(-1), lamps.colour[..., 1], lamps.colour[..., 2]
