@@ -21,6 +21,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -39,6 +40,20 @@ def _bounded_memory():
     """Compiled programs of one file are of no use to the next, and take gigabytes in all."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def compile_once(tmp_path_factory):
+    """Equal programs of one file are compiled once, also for functions made anew."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    for name, value in zip(names, (str(tmp_path_factory.mktemp("compiled")), 0.0), strict=True):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture

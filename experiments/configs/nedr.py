@@ -69,7 +69,7 @@ def get_config(variant: str = "base") -> TrainConfig:
         save_every=20_000,
     )
     # Epoch 100 of 1,399 clear pictures.
-    halved = NedrObjectiveConfig(halve_at=100 * 1399 // 6)
+    halved = dataclasses.replace(PUBLISHED.objective, halve_at=100 * 1399 // 6)
     published = dataclasses.replace(
         published, method=dataclasses.replace(PUBLISHED, objective=halved)
     )

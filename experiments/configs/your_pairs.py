@@ -19,7 +19,13 @@ import dataclasses
 
 from dehaze_jax.data import DataConfig
 from dehaze_jax.haze import HazeConfig
-from dehaze_jax.methods import BilateralConfig, DehazeFlowConfig, NedrConfig, OptimiserConfig
+from dehaze_jax.methods import (
+    BilateralConfig,
+    DehazeFlowConfig,
+    NedrConfig,
+    NedrObjectiveConfig,
+    OptimiserConfig,
+)
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
 from dehaze_jax.training import TrainConfig
 
@@ -56,7 +62,9 @@ def get_config(variant: str = "base") -> TrainConfig:
             save_every=250,
         ),
         "unpaired": TrainConfig(
-            method=NedrConfig(),
+            method=NedrConfig(
+                objective=NedrObjectiveConfig(adversarial_weight=0.4, critic_rate=0.3)
+            ),
             data=DataConfig(
                 train=("my_hazy",), clear=("my_clear",), crop_size=128, rotations=False
             ),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +90,19 @@ def test_coordinates_matter_where_they_are_seen():
         for config in (TINY, blind)
     )
     assert np.abs(seen - zeros).max() > 1e-4
+
+
+@pytest.mark.slow
+def test_the_rule_beyond_the_knots_reaches_the_splines():
+    variables, found = variables_of(TINY), {}
+    # Knots so close that most features lie beyond them.
+    variables = {**variables, "grids": jax.tree.map(lambda knots: 0.01 * knots, variables["grids"])}
+    for rule in ("zero", "clamp", "extend"):
+        config = dataclasses.replace(TINY, outside=rule)
+        run = jax.jit(functools.partial(find_scene, config, train=False))
+        found[rule] = run(variables, HAZY).transmission
+    for one, other in itertools.combinations(found.values(), 2):
+        assert np.abs(one - other).max() > 1e-4
 
 
 def test_held_values_keep_their_gradient():

@@ -52,18 +52,16 @@ def imported(method):
 def drawn(monkeypatch):
     """Initial values that cost nothing: each variable is the length of its path."""
 
-    def init(networks, key, pictures):
-        del key, pictures
-
+    def draw(config, key=None):
         def fill(path, leaf):
             return jnp.full(leaf.shape, len(jax.tree_util.keystr(path)), leaf.dtype)
 
-        return jax.tree_util.tree_map_with_path(fill, shapes_of(networks.config))
+        return jax.tree_util.tree_map_with_path(fill, shapes_of(config))
 
     for config in (PUBLISHED, RELEASED, D4):
         shapes_of(config)
-    monkeypatch.setattr(published.Networks, "init", init)
-    return lambda config: flatten(init(Networks(config), None, None))
+    monkeypatch.setattr(published, "initial_variables", draw)
+    return lambda config: flatten(draw(config))
 
 
 def test_the_tensors_of_tests_are_as_many_as_published():
@@ -102,9 +100,17 @@ def test_d4_is_nedr_without_what_it_added():
     assert added == {"mix1", "mix2", "mix3", "mix4", "implicit"}
 
 
-def test_d4_learns():
-    """A network without splines has no grids, which no other part of a step may ask for."""
-    config = dataclasses.replace(methods.NedrConfig(width=4), variant="d4")
+@pytest.mark.parametrize(
+    ("changes", "collections"),
+    [
+        # A network without splines has no grids, which no other part of a step may ask for.
+        ({"variant": "d4"}, {"params", "batch_stats", "spectral"}),
+        ({"variant": "released"}, {"params", "batch_stats", "spectral", "grids"}),
+        ({"airlight": "maximum"}, {"params", "batch_stats", "spectral", "grids"}),
+    ],
+)
+def test_every_kind_has_a_step(changes, collections):
+    config = methods.NedrConfig(width=4, **changes)
     method = build(config, OptimiserConfig())
     pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     batch = {"hazy": pictures, "clear": pictures}
@@ -113,12 +119,20 @@ def test_d4_learns():
         return method.train_step(method.start(method.init(key, batch)), batch, key)
 
     state, _ = jax.eval_shape(first, jax.random.key(0), batch)
-    assert set(state.variables) == {"params", "batch_stats", "spectral"}
+    assert set(state.variables) == collections
 
 
-def test_d4_sees_no_coordinates():
-    with pytest.raises(InputError, match="coordinates: False has no meaning for variant 'd4'"):
-        methods.NedrConfig(variant="d4", coordinates=False)
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"variant": "d4", "coordinates": False}, "coordinates: False has no meaning for .* 'd4'"),
+        ({"variant": "d4", "outside": "clamp"}, "outside: 'clamp' has no meaning for .* 'd4'"),
+        ({"size": "published", "width": 32}, "size: 'published' .* width must stay 16"),
+    ],
+)
+def test_options_without_effect_are_refused(values, reason):
+    with pytest.raises(InputError, match=reason):
+        methods.NedrConfig(**values)
 
 
 def square(value):
@@ -269,17 +283,14 @@ def test_networks_that_are_absent_have_initial_values(drawn, method, absent, ini
 
 @pytest.mark.slow
 def test_initial_values_are_those_of_training():
-    """A first layer's kernel and a singular vector, drawn by another way through flax."""
     found = import_published(without("d4", *CRITICS), source="weights.pth").variables
-    pictures = jnp.zeros((1, 64, 64, 3))
 
-    def judge(networks, pictures):
-        return networks.hazy_critic(pictures, train=False)
+    def draw(key):
+        variables = build(D4).init(key, {})
+        return {kind: variables[kind]["hazy_critic"] for kind in ("params", "spectral")}
 
-    init = functools.partial(Networks(D4).init, method=judge)
-    expected = jax.jit(init)(jax.random.key(0), pictures)
-    for kind in ("params", "spectral"):
-        for path, theirs in flatten(expected[kind]["hazy_critic"]).items():
+    for kind, expected in jax.jit(draw)(jax.random.key(0)).items():
+        for path, theirs in flatten(expected).items():
             ours = flatten(found[kind]["hazy_critic"])[path]
             np.testing.assert_allclose(ours, theirs, atol=1e-6, err_msg=path)
 

@@ -13,6 +13,7 @@ from tiny_nedr import TINY, pictures, variables_of
 from dehaze_jax import haze
 from dehaze_jax.methods import NedrObjectiveConfig, OptimiserConfig, build
 from dehaze_jax.methods.nedr.networks import Networks, find_airlight
+from dehaze_jax.methods.nedr.objective import CRITICS, DEPTH, GENERATORS
 
 RATE = 1e-3
 OPTIMISER = OptimiserConfig(
@@ -25,7 +26,6 @@ WEIGHTS = NedrObjectiveConfig(
     cycle_weight=1.5,
     density_weight=0.7,
     range_weight=0.4,
-    depth_weight=2.0,
     depth_rate=0.5,
 )
 CONFIG = dataclasses.replace(TINY, objective=WEIGHTS)
@@ -97,7 +97,7 @@ def plain_step(variables, drawn):
 
         return apply(mixed, run)
 
-    gradients, after = jax.jit(jax.grad(critics_loss, has_aux=True))(critics)
+    (judged, after), gradients = jax.jit(jax.value_and_grad(critics_loss, has_aux=True))(critics)
     every = dict(gradients)
     critics = adam(critics, gradients, 0.1 * RATE)
     after = {**after, "params": {**variables["params"], **critics}}
@@ -124,13 +124,13 @@ def plain_step(variables, drawn):
     def depth_loss(params):
         mixed = replace(after, "depth", params)
         found, new = apply(mixed, lambda net: net.find_depth(fake_clear, train=True))
-        return 2.0 * jnp.mean(jnp.abs(found - depth)), new
+        return jnp.mean(jnp.abs(found - depth)), new
 
     depth_params = params["depth"]
-    (_, after), gradients = jax.jit(jax.value_and_grad(depth_loss, has_aux=True))(depth_params)
+    (apart, after), gradients = jax.jit(jax.value_and_grad(depth_loss, has_aux=True))(depth_params)
     every["depth"] = gradients
     params["depth"] = adam(depth_params, gradients, 0.5 * RATE)
-    return {**after, "params": params}, loss, every
+    return {**after, "params": params}, {"loss": loss, "critics": judged, "depth": apart}, every
 
 
 def adam(params, gradients, rate):
@@ -147,12 +147,36 @@ def test_step_equals_the_plain_one():
     _, state, scalars = first_step()
     density_key, _ = jax.random.split(KEY)
     drawn = jax.random.uniform(density_key, (2,), jnp.float32, *CONFIG.density)
-    expected, loss, gradients = plain_step(variables_of(TINY), drawn)
-    np.testing.assert_allclose(scalars["loss"], loss, rtol=1e-5)
+    expected, losses, gradients = plain_step(variables_of(TINY), drawn)
+    ours = {
+        "loss": scalars["loss"],
+        "critics": scalars["critic_clear"] + scalars["critic_hazy"],
+        "depth": scalars["depth"],
+    }
+    for name, loss in losses.items():
+        np.testing.assert_allclose(ours[name], loss, rtol=1e-5, err_msg=name)
+    for part, names in {"generators": GENERATORS, "critics": CRITICS, "depth": DEPTH}.items():
+        moments = optax.tree.get(state.opt_state[part], "mu")
+        for name in names:
+            compare_gradients(moments[name], gradients[name], share=1 - OPTIMISER.b1)
+        own = {name: gradients[name] for name in names}
+        norm = optax.tree.norm(own)
+        np.testing.assert_allclose(scalars[f"gradient_norm_{part}"], norm, rtol=1e-4)
     params = expected.pop("params")
     compare(state.variables["params"], params, gradients, atol=2e-5)
     others = {name: state.variables[name] for name in expected}
     compare(others, expected, jax.tree.map(np.ones_like, expected), atol=2e-5)
+
+
+def compare_gradients(moments, gradients, *, share):
+    """Adam's first moment is that share of the gradient."""
+    for (path, ours), theirs in zip(
+        jax.tree.leaves_with_path(moments), jax.tree.leaves(gradients), strict=True
+    ):
+        name = jax.tree_util.keystr(path)
+        largest = np.abs(theirs).max()
+        atol = 1e-3 * largest + 1e-7
+        np.testing.assert_allclose(ours / share, theirs, atol=atol, rtol=1e-3, err_msg=name)
 
 
 def compare(ours, theirs, gradients, *, atol):

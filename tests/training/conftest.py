@@ -1,20 +1,9 @@
-import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _compile_once(tmp_path_factory):
-    """Every test trains anew; equal programs are compiled once."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = {name: getattr(jax.config, name) for name in names}
-    for name, value in zip(names, (str(tmp_path_factory.mktemp("compiled")), 0.0), strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+def _compile_once(compile_once):
+    """Every test trains anew."""
 
 
 @pytest.fixture

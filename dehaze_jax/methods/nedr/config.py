@@ -9,6 +9,8 @@ from typing import Literal
 
 from dehaze_jax.errors import check_fields
 
+_WIDTH = 16
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NedrObjectiveConfig:
@@ -29,8 +31,6 @@ class NedrObjectiveConfig:
     range_weight: float = 0.1
     """Weight of the squared distance of the transmission's logits from its range: without it (0, as
     published) the map may settle at an end of the range for good."""
-    depth_weight: float = 1.0
-    """Weight of the depth network's own loss, in its own step."""
     critic_rate: float = 0.1
     """Learning rate of the critics, as a share of the run's."""
     depth_rate: float = 1.0
@@ -65,7 +65,7 @@ class NedrConfig:
     (CVPR 2022) that NeDR stands on."""
     coordinates: bool = True
     """Whether the implicit function sees where it is; `paper` only."""
-    width: int = 16
+    width: int = _WIDTH
     """Channels of the first level; `slim` only."""
     outside: Literal["zero", "clamp", "extend"] = "zero"
     """What the splines do with inputs beyond their knots, see `networks.KANLinear`."""
@@ -100,6 +100,14 @@ class NedrConfig:
                 f"has no meaning for variant {self.variant!r}, which never sees them",
             ),
             "width": (self.width >= 4 and self.width % 2 == 0, "must be even and at least 4"),
+            "size": (
+                self.size == "slim" or self.width == _WIDTH,
+                f"has widths of its own: width must stay {_WIDTH}",
+            ),
+            "outside": (
+                self.outside == "zero" or self.variant != "d4",
+                "has no meaning for variant 'd4', which has no splines",
+            ),
             "density": (rising(self.density, float("inf")), "must rise from above 0"),
             "depth": (rising(self.depth, float("inf")), "must rise from above 0"),
             "transmission": (rising(self.transmission, 1.0), "must rise inside (0, 1)"),
@@ -113,11 +121,18 @@ class NedrConfig:
         check_fields(self, rules)
 
 
-PUBLISHED = NedrConfig(size="published", proxy_size=640, refinement="channels", radius=40)
-"""The network of the paper at its published size."""
+PUBLISHED = NedrConfig(
+    size="published",
+    proxy_size=640,
+    refinement="channels",
+    radius=40,
+    objective=NedrObjectiveConfig(range_weight=0.0),
+)
+"""The network of the paper at its published size, and the losses of the authors."""
 
 RELEASED = dataclasses.replace(PUBLISHED, variant="released")
-"""What the authors' code computes."""
+"""What the authors' code computes, but that haze is rendered with a depth found on the copy, not
+on 256 x 256 pixels."""
 
 D4 = dataclasses.replace(PUBLISHED, variant="d4")
 """The networks of D4 at their published size."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 
 from dehaze_jax.arrays import Image, Key, Params, Tree
@@ -10,7 +9,7 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.methods.config import HazeOptions, OptimiserConfig, RestoreOptions
 from dehaze_jax.methods.nedr import restoring, training
 from dehaze_jax.methods.nedr.config import NedrConfig
-from dehaze_jax.methods.nedr.networks import STRIDE, Networks
+from dehaze_jax.methods.nedr.networks import STRIDE, initial_variables
 from dehaze_jax.methods.protocol import Batch, Method, Rows, Scalars, TrainState
 
 # Pixels of a picture for one of the copy, along its longer side: more make no difference.
@@ -23,7 +22,7 @@ def build(config: NedrConfig, optimiser: OptimiserConfig, total_steps: int) -> M
 
     def init(key: Key, batch: Batch) -> Params:
         del batch  # networks take pictures of every size
-        return Networks(config).init(_quick(key), jnp.zeros((1, 64, 64, 3), jnp.float32))
+        return initial_variables(config, key)
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Scalars]:
         side = batch["hazy"].shape[-2]
@@ -75,12 +74,3 @@ def build_hazing(config: NedrConfig, options: HazeOptions) -> Method:
     return dataclasses.replace(
         build(config, OptimiserConfig(), 1), summarise=summarise, render=render, maps=None
     )
-
-
-def _quick(key: Key) -> Key:
-    """A key of another generator.
-
-    There are hundreds of arrays to draw: XLA on CPUs compiles the default one for minutes.
-    """
-    half = jax.random.key_data(key)
-    return jax.random.wrap_key_data(jnp.concatenate([half, half]), impl="rbg")

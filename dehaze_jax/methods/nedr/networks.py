@@ -1,5 +1,6 @@
 """The networks of NeDR: what a hazy picture shows, how far a clear one is, and haze onto it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dehaze_jax.arrays import Image, PerImage, Plane
+from dehaze_jax.arrays import Image, Key, Params, PerImage, Plane
 from dehaze_jax.haze.airlight import estimate_airlight
 from dehaze_jax.haze.scattering import compose
 from dehaze_jax.haze.scattering import transmission as thin
@@ -97,6 +98,27 @@ class Pyramid(nn.Module):
         return SlimEncoder(self.config.width, name="backbone")(image, train=train)
 
 
+def _ascend(
+    config: NedrConfig, taps: Sequence[Float[Array, "b _ _ _"]], *, mix: bool, train: bool
+) -> Float[Array, "b h w c"]:
+    """The way up from the coarsest scale, as layers of the module that calls; mixes channels."""
+    levels = widths(config).levels
+
+    def skip(level: int) -> Array:
+        features = levels[level]
+        mapped = ChannelMapper(features, name=f"map{level + 1}")(taps[level], train=train)
+        if not mix:
+            return mapped
+        return ChannelKAN(features, outside=config.outside, name=f"mix{level + 1}")(mapped)
+
+    top = len(levels) - 1
+    path = Refine(levels[top - 1], name=f"refine{top + 1}")(skip(top), train=train)
+    for level in reversed(range(top)):
+        refine = Refine(levels[max(level - 1, 0)], name=f"refine{level + 1}")
+        path = refine(path, skip(level), train=train)
+    return path
+
+
 class SceneNetwork(nn.Module):
     """Transmission and density of a hazy picture.
 
@@ -111,14 +133,7 @@ class SceneNetwork(nn.Module):
         """Reads pictures whose sides are multiples of `STRIDE`."""
         config, size = self.config, widths(self.config)
         taps = Pyramid(config, name="encoder")(hazy, train=train)
-        path = None
-        for level in (3, 2, 1, 0):
-            features = size.levels[level]
-            skip = ChannelMapper(features, name=f"map{level + 1}")(taps[level], train=train)
-            if config.variant != "d4":
-                skip = ChannelKAN(features, outside=config.outside, name=f"mix{level + 1}")(skip)
-            refine = Refine(size.levels[max(level - 1, 0)], name=f"refine{level + 1}")
-            path = refine(skip, train=train) if path is None else refine(path, skip, train=train)
+        path = _ascend(config, taps, mix=config.variant != "d4", train=train)
         if config.variant != "d4":
             path = self._represent(path, train=train)
         logits = MapHead(size.head, name="head")(path, train=train)[..., 0]
@@ -174,12 +189,7 @@ class DepthNetwork(nn.Module):
         """Reads pictures whose sides are multiples of `STRIDE`."""
         size = widths(self.config)
         taps = Pyramid(self.config, name="encoder")(clear, train=train)
-        path = None
-        for level in (3, 2, 1, 0):
-            mapper = ChannelMapper(size.levels[level], name=f"map{level + 1}")
-            skip = mapper(taps[level], train=train)
-            refine = Refine(size.levels[max(level - 1, 0)], name=f"refine{level + 1}")
-            path = refine(skip, train=train) if path is None else refine(path, skip, train=train)
+        path = _ascend(self.config, taps, mix=False, train=train)
         logits = MapHead(size.head, name="head")(path, train=train)[..., 0]
         return _between(logits, self.config.depth)
 
@@ -262,3 +272,13 @@ def find_airlight(config: NedrConfig, hazy: Image) -> Float[Array, "*batch 3"]:
 def _between(logits: Float[Array, "..."], ends: tuple[float, float]) -> Float[Array, "..."]:
     low, high = ends
     return low + (high - low) * (jnp.tanh(logits) + 1) / 2
+
+
+def initial_variables(config: NedrConfig, key: Key) -> Params:
+    """Random values of all networks.
+
+    There are hundreds of arrays to draw, and XLA on CPUs compiles JAX's default generator for
+    minutes: another one is used.
+    """
+    quick = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="rbg")
+    return Networks(config).init(quick, jnp.zeros((1, 64, 64, 3), jnp.float32))

@@ -179,7 +179,7 @@ def match_depth(
         method="find_depth",
         mutable=_statistics(variables),
     )
-    return config.objective.depth_weight * jnp.mean(jnp.abs(found - depth)), statistics
+    return jnp.mean(jnp.abs(found - depth)), statistics
 
 
 def _apply_critics(config, variables, judge):

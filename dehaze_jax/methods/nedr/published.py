@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dehaze_jax.arrays import Key
@@ -24,7 +23,7 @@ from dehaze_jax.methods.importing import (
 )
 from dehaze_jax.methods.nedr import efficientnet_names
 from dehaze_jax.methods.nedr.config import D4, PUBLISHED, RELEASED, NedrConfig
-from dehaze_jax.methods.nedr.networks import Networks, widths
+from dehaze_jax.methods.nedr.networks import initial_variables, widths
 from dehaze_jax.storage.trees import flatten, unflatten
 
 NETWORKS: Mapping[str, str] = MappingProxyType(
@@ -147,24 +146,19 @@ def _complete(imported: Imported, initial: tuple[str, ...]) -> Imported:
     missing = [path for path in paths if path not in have]
 
     def draw(key: Key) -> dict[str, jax.Array]:
-        pictures = jnp.zeros((1, 64, 64, 3), jnp.float32)
-        values = flatten(Networks(imported.config).init(key, pictures))
+        values = flatten(initial_variables(imported.config, key))
         return {path: values[path] for path in missing}
 
     if missing:
-        # Compiled, so that what the values do not depend on is not run; for one run not thoroughly,
-        # which would take four times as long.
-        quickly = {"xla_backend_optimization_level": 0}
-        drawn = jax.jit(draw, compiler_options=quickly)(jax.random.key(0))
-        have |= jax.tree.map(np.asarray, drawn)
+        # Compiled, so that what the values do not depend on is not run.
+        have |= jax.tree.map(np.asarray, jax.jit(draw)(jax.random.key(0)))
     variables = unflatten({path: have[path] for path in paths})
     return imported._replace(variables=variables, initial=initial)
 
 
 @functools.cache
 def _shapes(config: NedrConfig) -> dict[str, jax.ShapeDtypeStruct]:
-    pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    return flatten(jax.eval_shape(Networks(config).init, jax.random.key(0), pictures))
+    return flatten(jax.eval_shape(functools.partial(initial_variables, config), jax.random.key(0)))
 
 
 def _decoder(name: str, path: str) -> dict[str, Place]:

@@ -74,7 +74,11 @@ def train_step(
     variables, opt_state = dict(state.variables), dict(state.opt_state)
     hazy, clear = batch["hazy"], batch["clear"]
 
+    scalars = {}
+
     def update(part: str, gradients: Tree) -> None:
+        # A gradient that is not finite shows in no loss of its own step.
+        scalars[f"gradient_norm_{part}"] = optax.tree.norm(gradients)
         names = _PARTS[part]
         trained, opt_state[part] = descend(
             _pick(variables["params"], names), gradients, opt_state[part], optimisers[part]
@@ -104,7 +108,6 @@ def train_step(
     )(made)
     variables |= statistics
     (gradients,) = carry_back((jnp.ones_like(loss), wanted))
-    scalars = {"gradient_norm": optax.tree.norm(gradients)}
     update("generators", gradients)
 
     def depth_loss(trained: Params) -> Any:
