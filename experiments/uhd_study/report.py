@@ -51,6 +51,7 @@ def as_markdown(
         "is the median of single pictures, 8 bits to 8 bits, after one that compiles; memory the "
         "peak of a process that does nothing else.",
         "## What was found",
+        f"Less than {_SEEN} dB is called the same.",
         "\n".join(f"* {line}" for line in findings(results)),
         "## Figures",
         _table(results),

@@ -24,7 +24,7 @@ from bench.measuring import peak_megabytes, run_alone
 from studies.records import write_record
 from uhd_study.config import VARIANTS, StudyConfig
 from uhd_study.report import Results, as_markdown, sheet
-from uhd_study.scenes import write_pairs
+from uhd_study.scenes import picture_names, write_pairs
 from uhd_study.ways import make_way
 
 import dehaze_jax
@@ -34,41 +34,36 @@ _PART = 480  # pixels of a picture that the page shows
 
 
 def restore(weights: str, way: str, config: StudyConfig, folder: pathlib.Path) -> dict[str, float]:
-    """Restores all pictures of `folder` in this process; returns time and peak memory."""
+    """Restores the pictures of `folder` in this process; returns time and peak memory."""
     run = make_way(way, dehaze_jax.load(weights), config)
     target = folder / _name(weights, way)
     target.mkdir(parents=True, exist_ok=True)
     seconds = []
-    for number, file in enumerate(sorted((folder / "hazy").iterdir())):
-        hazy = image.read(file).pixels
-        if number == 0:
+    for name in (names := picture_names(config)):
+        hazy = image.read(folder / "hazy" / name).pixels
+        if name == names[0]:
             run(hazy)  # compiles
         for _ in range(config.repeats):
             start = time.perf_counter()
             restored = run(hazy)
             seconds.append(time.perf_counter() - start)
-        image.write(target / file.name, restored)
+        image.write(target / name, restored)
     return {"seconds": statistics.median(seconds), "megabytes": peak_megabytes()}
 
 
-def study(
-    config: StudyConfig,
-    output: pathlib.Path,
-    *,
-    variant: str,
-    console: rich.console.Console,
-) -> Results:
+def study(variant: str, output: pathlib.Path, *, console: rich.console.Console) -> Results:
     """Measures everything and writes the page to `output`.
 
     Args:
-        config: what to do.
+        variant: what to do: a name in `VARIANTS`.
         output: folder for everything; the hazy pictures in it are used again.
-        variant: name of the config.
         console: for progress.
     """
-    folder = output / f"{config.width}x{config.height}-{config.seed}"
+    config = VARIANTS[variant]
+    folder = _folder(config, output)
     with console.status("rendering scenes"):
-        names = write_pairs(config, folder)
+        write_pairs(config, folder)
+    names = picture_names(config)
     hazy = [_scores(folder / "hazy" / name, folder / "clear" / name) for name in names]
     results: dict[str, dict[str, Any]] = {}
     for weights in config.weights:
@@ -107,8 +102,14 @@ def _scores(restored: pathlib.Path, clear: pathlib.Path) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.score("rgb-full", *pictures).items()}
 
 
+def _folder(config: StudyConfig, output: pathlib.Path) -> pathlib.Path:
+    """Of pictures that depend on these values."""
+    haze = "-".join(map(str, (*config.transmission, config.non_homogeneity, config.seed)))
+    return output / f"{config.width}x{config.height}-{haze}"
+
+
 def _name(weights: str, way: str) -> str:
-    return f"{pathlib.Path(weights).name}-{way.replace(' ', '-')}"
+    return f"{weights}-{way}".replace(" ", "-").replace("/", "-")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,10 +128,9 @@ def main(options: Options) -> None:
     """Runs the study of the options."""
     config = VARIANTS[options.variant]
     if options.only is None:
-        study(config, options.output, variant=options.variant, console=rich.console.Console())
+        study(options.variant, options.output, console=rich.console.Console())
         return
-    folder = options.output / f"{config.width}x{config.height}-{config.seed}"
-    print(json.dumps(restore(*options.only, config, folder)))
+    print(json.dumps(restore(*options.only, config, _folder(config, options.output))))
 
 
 if __name__ == "__main__":

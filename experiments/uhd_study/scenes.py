@@ -29,14 +29,17 @@ def make_pair(config: StudyConfig, number: int) -> tuple[np.ndarray, np.ndarray]
     return hazy.pixels, levels
 
 
-def write_pairs(config: StudyConfig, folder: pathlib.Path) -> list[str]:
-    """Writes `hazy/` and `clear/`, unless that was done before; returns the names."""
-    names = [f"{number:02d}.png" for number in range(config.scenes)]
-    for number, name in enumerate(names):
+def picture_names(config: StudyConfig) -> list[str]:
+    """Names of the pictures in every folder."""
+    return [f"{number:02d}.png" for number in range(config.scenes)]
+
+
+def write_pairs(config: StudyConfig, folder: pathlib.Path) -> None:
+    """Writes `hazy/` and `clear/`, unless that was done before."""
+    for number, name in enumerate(picture_names(config)):
         files = [folder / side / name for side in ("hazy", "clear")]
         if all(file.exists() for file in files):
             continue
         for file, pixels in zip(files, make_pair(config, number), strict=True):
             file.parent.mkdir(parents=True, exist_ok=True)
             image.write(file, pixels)
-    return names

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
-from uhd_study.config import VARIANTS, StudyConfig
+from uhd_study.config import StudyConfig
 from uhd_study.report import findings, sheet
 from uhd_study.run import study
 from uhd_study.scenes import make_pair
@@ -109,8 +109,7 @@ def test_sheet_shows_the_middle():
 
 @pytest.mark.slow
 def test_whole_study(tmp_path):
-    config = VARIANTS["smoke"]
-    results = study(config, tmp_path, variant="smoke", console=Console(quiet=True))
+    results = study("smoke", tmp_path, console=Console(quiet=True))
     assert set(results["bilateral"]) == {"full size", "tiles"}
     record = json.loads((tmp_path / "results.json").read_text())
     (score,) = results["bilateral"]["full size"]["scores"]
