@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import tyro
 
+from dehaze_jax.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -28,6 +30,9 @@ def parse(kind: Callable[..., T], args: Sequence[str], *, prog: str, **options: 
     try:
         with contextlib.redirect_stderr(said):
             return tyro.cli(kind, prog=prog, args=args, **options)
+    except InputError as error:  # of a field that tyro makes without looking
+        sys.stderr.write(f"dehaze-jax: error: {error}; see {prog} --help\n")
+        raise SystemExit(2) from error
     except SystemExit as leaving:
         if leaving.code:
             sys.stderr.write(f"dehaze-jax: error: {_reason(said.getvalue())}; see {prog} --help\n")

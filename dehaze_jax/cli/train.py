@@ -1,22 +1,30 @@
 """`dehaze-jax train`: a configuration file to a run directory."""
 
+import dataclasses
 import importlib.util
 import pathlib
 import sys
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import tyro
 
 from dehaze_jax.cli.parsing import parse
-
-if TYPE_CHECKING:
-    from dehaze_jax.training.config import TrainConfig
+from dehaze_jax.training.config import HostsConfig, TrainConfig
 
 _USAGE = """usage: dehaze-jax train CONFIG.py[:VARIANT] [--workdir DIR] [--any.field VALUE]
 
 CONFIG.py defines get_config(variant="base") and returns a training.TrainConfig. Every field of it
 can be given as an option; with CONFIG.py, --help lists them with their values. A run that is in
 DIR is gone on with."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train, or go on with the run in the work directory."""
+
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    hosts: HostsConfig = dataclasses.field(default_factory=HostsConfig)
+    """Processes that train together."""
 
 
 def main(args: list[str]) -> int:
@@ -32,22 +40,23 @@ def main(args: list[str]) -> int:
     if args[0].startswith("-"):
         raise InputError("train", f"the configuration file comes first, not {args[0]}")
     default = read_config(args[0])
-    config = parse(
-        type(default),
-        default=default,
+    options = parse(
+        Train,
+        default=Train(config=default),
         args=args[1:],
         prog=f"dehaze-jax train {args[0]}",
-        description="Train, or go on with the run in the work directory.",
         # The method is the file's to choose: its own fields are the options, not a sub-command.
         config=(tyro.conf.AvoidSubcommands,),
     )
+    from dehaze_jax.training.hosts import connect
     from dehaze_jax.training.loop import train
 
-    result = train(config, console=console)
+    connect(options.hosts)
+    result = train(options.config, console=console)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
-def read_config(argument: str) -> "TrainConfig":
+def read_config(argument: str) -> TrainConfig:
     """Calls `get_config` of a configuration file.
 
     The file's folder and the current one go on the import path, for modules that it names.
@@ -59,7 +68,6 @@ def read_config(argument: str) -> "TrainConfig":
         InputError: no such file, an error in it, or no configuration from it.
     """
     from dehaze_jax.errors import InputError
-    from dehaze_jax.training.config import TrainConfig
 
     name, _, variant = argument.partition(":")
     path = pathlib.Path(name)

@@ -1,9 +1,11 @@
 """A run directory: the config, the record of its starts, the metrics, the checkpoints."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from dehaze_jax.errors import InputError
@@ -36,6 +38,26 @@ class RunDirectory:
         self.events = self.path / "events"
         self.checkpoints = self.path / "checkpoints"
         self.weights = self.path / "weights"
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
+        """Keeps other runs out while this one is at work; a killed process leaves no trace.
+
+        Raises:
+            InputError: another process is at work in the directory.
+        """
+        lock = self.path / ".lock"
+        with as_input_error(lock, "cannot be made"):
+            file = lock.open("a")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                reason = "another process is training in it"
+                raise InputError(self.path, reason) from error
+            except OSError:
+                pass  # a file system without locks: as before there were any
+            yield
 
     def check_config(self, config: Mapping[str, Any], *, may_change: Collection[str] = ()) -> None:
         """Refuses a config under which the run would not go on as it began.

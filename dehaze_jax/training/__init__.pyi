@@ -1,5 +1,7 @@
+from .config import HostsConfig as HostsConfig
 from .config import MeshConfig as MeshConfig
 from .config import TrainConfig as TrainConfig
+from .hosts import connect as connect
 from .loop import TrainResult as TrainResult
 from .loop import train as train
 from .mesh import make_mesh as make_mesh

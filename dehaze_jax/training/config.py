@@ -42,6 +42,44 @@ class MeshConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class HostsConfig:
+    """The processes of one run, on one machine or several.
+
+    Raises:
+        InputError: values that do not fit each other; names the field.
+    """
+
+    coordinator: str | None = None
+    """`host:port` of process 0, the same for all; or `auto` where a launcher that JAX knows starts
+    them (SLURM, Open MPI, GKE, TPU). None: this process is alone."""
+    processes: int | None = None
+    """How many there are; with `host:port`."""
+    process: int | None = None
+    """Which of them this is, from 0; with `host:port`."""
+    patience: int = 300
+    """Seconds to wait for the others at the start, and after which a silent one counts as dead."""
+
+    def __post_init__(self):
+        named = self.coordinator not in (None, "auto")
+        host, _, port = (self.coordinator or "").rpartition(":")
+        rules = {
+            "coordinator": (
+                not named or (bool(host) and port.isdecimal()),
+                "must be host:port or auto",
+            ),
+            "patience": (self.patience >= 1, "must be positive"),
+        }
+        for name in ("processes", "process"):
+            given = getattr(self, name) is not None
+            rules[name] = (given == named, "goes with host:port, and only with it")
+        check_fields(self, rules)
+        if self.processes is not None and self.process is not None:
+            inside = 0 <= self.process < self.processes
+            rule = f"must be from 0 to below the {self.processes} processes"
+            check_fields(self, {"process": (inside, rule)})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that a training run depends on.
 

@@ -23,6 +23,7 @@ from dehaze_jax.storage.trees import count_parameters, match
 from dehaze_jax.storage.weights import find_weights, save_weights
 from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
+from dehaze_jax.training.hosts import together
 from dehaze_jax.training.logs import Clock, Logs
 from dehaze_jax.training.provenance import machine
 from dehaze_jax.training.step import BAD, compile_step, create_state
@@ -76,14 +77,17 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     size = data.training_size(config.data)
     examples = open_validation(config.data, config.validation_pictures)
     run = RunDirectory(config.workdir)
+    alone = run.claim() if jax.process_index() == 0 else contextlib.nullcontext()
 
     with (
+        alone,
+        together(run.path),
         Checkpoints(run.checkpoints, keep=config.keep_checkpoints) as checkpoints,
         StopRequest() as stop,
     ):
         # Shapes first; arrays are born in place.
         everywhere = meshes.replicated(mesh)
-        root = jax.device_put(jax.random.key(config.seed), everywhere)
+        root = jax.jit(functools.partial(jax.random.key, config.seed), out_shardings=everywhere)()
         create = functools.partial(create_state, method, config.data.crop_size)
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
@@ -136,6 +140,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         last = min(config.steps, config.stop_after or config.steps)
         step = first
         scores: dict[str, float] = {}
+        stopped_by: int | None = None
         pending: collections.deque[tuple[int, Scalars]] = collections.deque()
         clock = Clock()
         train_step = None
@@ -156,7 +161,9 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 logs.advance(step)
 
                 at_end = step == config.steps
-                stopping = _agreed(stop, step % config.log_every == 0)
+                if jax.process_count() == 1 or step % config.log_every == 0:
+                    stopped_by = _agreed(stop.signal)
+                stopping = stopped_by is not None
                 saving = step % config.save_every == 0 or step == last or stopping
                 evaluating = bool(examples) and (step % config.evaluate_every == 0 or at_end)
                 logging = step % config.log_every == 0 or at_end
@@ -199,7 +206,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 }
                 save_weights(run.weights, _local(state.ema), saved_config["method"], card)
             logs.say(_closing(run, step, finished, config))
-    return TrainResult(state, step, finished, stop.signal, scores)
+    return TrainResult(state, step, finished, stopped_by, scores)
 
 
 def _check_data(method: Method, config: TrainConfig) -> None:
@@ -267,13 +274,11 @@ def _fetch(
     return {name: float(value) for name, value in fetched[-1].items()}, bad
 
 
-def _agreed(stop: StopRequest, may_ask: bool) -> bool:
-    """Whether to stop; several processes ask one another, on steps that log, and stop together."""
+def _agreed(signal: int | None) -> int | None:
+    """The signal to stop on; several processes ask one another, and stop together."""
     if jax.process_count() == 1:
-        return stop.signal is not None
-    return may_ask and bool(
-        multihost_utils.process_allgather(np.asarray(stop.signal is not None)).any()
-    )
+        return signal
+    return int(multihost_utils.process_allgather(np.int32(signal or 0)).max()) or None
 
 
 def _local(tree: Params) -> Params:

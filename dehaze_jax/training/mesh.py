@@ -22,7 +22,8 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
         devices: default is all devices of all processes.
 
     Raises:
-        InputError: more devices asked for than there are, or a number that does not divide them.
+        InputError: more devices asked for than there are, or a number that does not divide them; of
+            several processes, one would have nothing to do or only a part of each picture.
     """
     devices = list(devices or jax.devices())
     data = len(devices) // config.space if config.data == -1 else config.data
@@ -35,6 +36,17 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
         raise InputError(
             "TrainConfig.mesh",
             f"{data} x {config.space} devices asked for, there are {len(devices)}",
+        )
+    processes = len({device.process_index for device in devices})
+    if processes > 1 and needed < len(devices):
+        raise InputError(
+            "TrainConfig.mesh",
+            f"{data} x {config.space} devices asked for; {processes} processes need all of the "
+            f"{len(devices)} that they have",
+        )
+    if (own := len(devices) // processes) % config.space:
+        raise InputError(
+            "TrainConfig.mesh.space", f"{config.space} does not divide the {own} of each process"
         )
     return jax.make_mesh(
         (data, config.space),

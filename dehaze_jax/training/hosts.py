@@ -1,0 +1,68 @@
+"""Several processes as one run: JAX's own runtime joins them and tells when one is gone."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import jax
+
+from dehaze_jax.errors import InputError
+from dehaze_jax.training.config import HostsConfig
+
+_AUTO = "auto"
+
+
+def connect(config: HostsConfig) -> None:
+    """Joins the processes of a run; returns when all are there.
+
+    Must be called before JAX is used for anything else. Where `jax.distributed.initialize` was
+    called already, nothing is done. If the others do not come within `config.patience` seconds, or
+    one of them is silent for as long later on, JAX ends this process with SIGABRT and says why.
+
+    Args:
+        config: who belongs together; without `coordinator` this process stays alone.
+
+    Raises:
+        InputError: no launcher that JAX knows started this process, or JAX was in use before.
+    """
+    if config.coordinator is None or jax.distributed.is_initialized():
+        return
+    auto = config.coordinator == _AUTO
+    try:
+        jax.distributed.initialize(
+            None if auto else config.coordinator,
+            config.processes,
+            config.process,
+            cluster_detection_method=None if auto else "deactivate",
+            initialization_timeout=config.patience,
+            heartbeat_timeout_seconds=config.patience,
+        )
+    except ValueError as error:
+        reason = "no launcher that JAX knows started this process (SLURM, Open MPI, GKE, TPU)"
+        raise InputError("HostsConfig.coordinator", f"{config.coordinator}: {reason}") from error
+    except RuntimeError as error:
+        raise InputError("HostsConfig.coordinator", _first_line(error)) from error
+
+
+@contextlib.contextmanager
+def together(run: str | os.PathLike[str]) -> Iterator[None]:
+    """Says so in one line where devices fail because another process of the run is gone.
+
+    Raises:
+        InputError: names `run`.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = f"process {jax.process_index()} lost another one of {jax.process_count()}"
+        raise InputError(
+            run,
+            f"{reason} ({_first_line(error)}); start all of them again to go on from the newest "
+            "checkpoint",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
