@@ -1,8 +1,10 @@
 """Restoring files: what a picture's file says beside its pixels is kept."""
 
 import dataclasses
+import pathlib
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -89,7 +91,8 @@ def restore_files(
 ) -> Iterator[Result]:
     """Restores files one after the other and goes on past those that fail.
 
-    Folders of targets are made where they are missing. No result is left half-written.
+    While a picture is restored, the next is read and the one before written: at most three are
+    held. Folders of targets are made where they are missing. No result is left half-written.
 
     Args:
         jobs: from `plan`.
@@ -97,35 +100,90 @@ def restore_files(
         progress: called after every strip of a picture with rows done and rows in all.
 
     Yields:
-        One result for each job, as soon as it is done.
+        One result for each job in order, when its files are there.
     """
-    for job in jobs:
-        size, seconds, maps = None, 0.0, None
-        try:
-            picture = read(job.source)
-            size = picture.pixels.shape[:2]
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            start = time.perf_counter()
-            if job.maps is None:
-                restored = restore_picture(picture, restorer, progress=progress)
-            else:
-                restored, maps = _restore_with_maps(picture, restorer, progress)
-            seconds = time.perf_counter() - start
-            write(job.target, restored)
-            if job.comparison is not None:
-                pictures = {"hazy": picture.pixels, "restored": restored.pixels}
-                write(job.comparison, side_by_side(pictures, width=_COMPARISON_WIDTH))
-            if job.maps is not None and maps is not None:
-                _write_maps(job.maps, maps)
-        except InputError as error:
-            # A restorer does not know the file's name.
-            named = error if error.subject != "picture" else InputError(job.source, error.reason)
-            yield Result(job=job, size=size, seconds=seconds, error=named)
-        except OSError as error:
-            reason = InputError(error.filename or job.target, error.strerror or str(error))
-            yield Result(job=job, size=size, seconds=seconds, error=reason)
+    jobs = iter(jobs)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+
+        def read_next() -> Future[_Work] | None:
+            job = next(jobs, None)
+            return None if job is None else reader.submit(_read, job)
+
+        behind: Future[Result] | None = None
+        ahead = read_next()
+        while ahead is not None:
+            work = ahead.result()
+            ahead = read_next()
+            restored = _restore(work, restorer, progress)
+            if behind is not None:
+                yield behind.result()
+            behind = writer.submit(_write, restored)
+        if behind is not None:
+            yield behind.result()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A job on its way: what is there of it, and what became of it."""
+
+    result: Result
+    hazy: Picture | None = None
+    restored: Picture | None = None
+    maps: PictureMaps | None = None
+
+    def failed(self, error: InputError) -> "_Work":
+        return _Work(result=dataclasses.replace(self.result, error=error))
+
+
+def _read(job: Job) -> _Work:
+    work = _Work(result=Result(job=job))
+    try:
+        picture = read(job.source)
+    except (InputError, OSError) as error:
+        return work.failed(_named(error, job.source))
+    result = dataclasses.replace(work.result, size=picture.pixels.shape[:2])
+    return _Work(result=result, hazy=picture)
+
+
+def _restore(work: _Work, restorer: Restores, progress: Progress | None) -> _Work:
+    if work.hazy is None:
+        return work
+    start = time.perf_counter()
+    maps = None
+    try:
+        if work.result.job.maps is None:
+            restored = restore_picture(work.hazy, restorer, progress=progress)
         else:
-            yield Result(job=job, size=size, seconds=seconds)
+            restored, maps = _restore_with_maps(work.hazy, restorer, progress)
+    except InputError as error:
+        return work.failed(_named(error, work.result.job.source))
+    result = dataclasses.replace(work.result, seconds=time.perf_counter() - start)
+    return dataclasses.replace(work, result=result, restored=restored, maps=maps)
+
+
+def _write(work: _Work) -> Result:
+    job = work.result.job
+    if work.hazy is None or work.restored is None:
+        return work.result
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        write(job.target, work.restored)
+        if job.comparison is not None:
+            pictures = {"hazy": work.hazy.pixels, "restored": work.restored.pixels}
+            write(job.comparison, side_by_side(pictures, width=_COMPARISON_WIDTH))
+        if job.maps is not None and work.maps is not None:
+            _write_maps(job.maps, work.maps)
+    except (InputError, OSError) as error:
+        return work.failed(_named(error, job.target)).result
+    return work.result
+
+
+def _named(error: InputError | OSError, file: pathlib.Path) -> InputError:
+    """The error as one of a file, where it does not name one itself."""
+    if isinstance(error, InputError):
+        # A restorer does not know the file's name.
+        return error if error.subject != "picture" else InputError(file, error.reason)
+    return InputError(error.filename or file, error.strerror or str(error))
 
 
 def _write_maps(files: MapFiles, maps: PictureMaps) -> None:
