@@ -77,8 +77,14 @@ class Builder(ShardedBuilder):
         ),
     )
 
+    @classmethod
+    def option_names(cls, dataset: Dataset) -> set[str]:
+        """Only landscapes have a size and a number."""
+        theirs = set() if dataset.config == "landscapes" else {"size", "scenes"}
+        return super().option_names(dataset) - theirs
+
     def plan(self) -> dict[str, list[Task]]:
-        """A task for each scene."""
+        """A task for each scene; pictures that lack their depth map are faults."""
         return {
             split: [self._task(name, scene) for name, scene in members.items()]
             for split, members in self._scenes().items()
@@ -103,10 +109,13 @@ class Builder(ShardedBuilder):
         if config.name == "landscapes":
             sources = scenes.landscapes(config.seed, config.scenes, *config.size)
         else:
-            sources = scenes.folder(pathlib.Path(config.source), config.seed)
+            sources, faults, notes = scenes.folder(pathlib.Path(config.source), config.seed)
+            self.faults += faults
+            self.notes += notes
         return {
             split: {name: sources[name] for name in names}
             for split, names in split_scenes(sources, seed=config.seed).items()
+            if names
         }
 
     def _task(self, name: str, source: scenes.Source) -> Task:

@@ -18,6 +18,17 @@ class Builder(FolderBuilder):
             "https://sites.google.com/view/reside-dehaze-datasets and unpack it, so that the "
             "folder holds clear/, hazy/ and trans/, or train/ and val/ with those",
             layouts=(
+                # By its name first: beside SOTS, whose folders have the same names.
+                Layout(
+                    {
+                        "train": Folders(
+                            hazy="its|its_v2/hazy|haze",
+                            clear="its|its_v2/clear|gt",
+                            transmission="its|its_v2/trans",
+                            rule="prefix",
+                        )
+                    }
+                ),
                 Layout(
                     {
                         "train": Folders(

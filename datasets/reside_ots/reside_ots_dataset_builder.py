@@ -18,6 +18,16 @@ class Builder(FolderBuilder):
             "https://sites.google.com/view/reside-dehaze-datasets and unpack them, so that the "
             "folder holds clear/ and haze/, the latter with part1/ to part4/ or without",
             layouts=(
+                # By its name first: beside SOTS, whose folders have the same names.
+                Layout(
+                    {
+                        "train": Folders(
+                            hazy="ots/haze|hazy",
+                            clear="ots/clear|clear_images|gt",
+                            rule="prefix",
+                        )
+                    }
+                ),
                 Layout(
                     {
                         "train": Folders(

@@ -13,7 +13,7 @@ def _of(key: str, names: str, folders: Callable[[str], Folders]) -> Dataset:
         layouts=(
             split_layout(folders(names)),
             Layout({"train": folders(names)}),
-            Layout({"train": folders(".")}),
+            Layout({"train": folders("**")}),
         ),
     )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -23,8 +24,8 @@ class Evaluate:
     """Folder of hazy pictures."""
     clear: pathlib.Path | None = None
     """Folder of clear pictures; names are matched."""
-    data: pathlib.Path | None = None
-    """Prepared dataset."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
+    """Prepared dataset; also an address such as gs://..."""
     split: str = "test"
     """Split of the prepared dataset."""
     name: str | None = None
@@ -94,7 +95,7 @@ def _open(options: Evaluate):
     if folders == (options.data is not None) or (options.hazy is None) != (options.clear is None):
         raise InputError("evaluate", "needs either --hazy and --clear, or --data")
     if options.data is not None:
-        name = f"{options.data.resolve().name} ({options.split})"
+        name = f"{pathlib.Path(options.data).resolve().name} ({options.split})"
         return open_prepared(options.data, options.split), options.name or name
     assert options.hazy is not None
     assert options.clear is not None

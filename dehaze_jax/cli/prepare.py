@@ -16,8 +16,9 @@ from dehaze_jax.data.pairing import Rule
 class Prepare:
     """Write a prepared dataset; dehaze-jax data list tells which there are.
 
-    Stopped or killed, the same command goes on where it was. A file that cannot be used fails the
-    command, once all others are done, and is listed with all its like in DIR.report.json.
+    Stopped or killed, the same command goes on where it was. Files that cannot be used fail the
+    command and are listed in DIR.report.json: those without a partner at once, damaged ones when
+    all others are encoded.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]

@@ -5,7 +5,7 @@ from .building import ShardedBuilder as ShardedBuilder
 from .building import Task as Task
 from .config import DataConfig as DataConfig
 from .contact_sheet import draw_contact_sheet as draw_contact_sheet
-from .depths import find_depth as find_depth
+from .depths import DepthMaps as DepthMaps
 from .depths import plausible_depth as plausible_depth
 from .folder_builder import FolderBuilder as FolderBuilder
 from .folder_builder import FolderConfig as FolderConfig
@@ -19,6 +19,7 @@ from .layouts import Dataset as Dataset
 from .layouts import Folders as Folders
 from .layouts import Layout as Layout
 from .layouts import split_layout as split_layout
+from .locating import locate as locate
 from .maps import DecodedMaps as DecodedMaps
 from .maps import Maps as Maps
 from .pairing import Pair as Pair

@@ -20,9 +20,9 @@ from dehaze_jax.data.prepared import CHECKSUMS
 from dehaze_jax.data.progress import Progress
 from dehaze_jax.data.registry import find_builder
 from dehaze_jax.data.workshop import check_target, open_workshop, publish
-from dehaze_jax.data.writing import Bad, Shard, Workplace, write_records
+from dehaze_jax.data.writing import Bad, Shard, Workplace, unreadable, write_records
 from dehaze_jax.errors import InputError
-from dehaze_jax.storage.files import write_json
+from dehaze_jax.storage.files import as_input_error, write_json
 
 REPORT = "report.json"
 """What was prepared from what, and what was left out; beside the records."""
@@ -54,10 +54,12 @@ def prepare(
             archives can be downloaded.
         downloads: folder for archives; None is `downloads` beside `to`.
         overwrite: replace a prepared dataset that stands at `to`.
-        bad: what to do about files that cannot be used. `fail` prepares everything else, lists all
-            of them in a file beside `to`, and raises; once they are mended or replaced, the same
-            call has only them to do. `skip` leaves them out. Scores on copies that lack pictures do
-            not compare, so nothing is left out unless it is asked for.
+        bad: what to do about files that cannot be used. `fail` lists all that were found in a file
+            beside `to` and raises: those without a partner, without a depth map or of another's
+            name before anything is encoded; those that are damaged or of another size than their
+            partner once the others are encoded. Record files without any of them are finished then,
+            and the same call goes on with the others. `skip` leaves them out. Scores on copies that
+            lack pictures do not compare, so nothing is left out unless it is asked for.
         workers: threads that read and encode; 0 is one for each core.
         progress: told after every task.
         download_progress: told of downloads.
@@ -80,16 +82,17 @@ def prepare(
     if workers < 0:
         raise InputError("workers", f"{workers} must not be negative")
     with open_workshop(target) as shop, _silent_tfds():
-        folder, fetched = obtain(
-            dataset,
-            source,
-            downloads=pathlib.Path(downloads or target.absolute().parent / "downloads"),
-            unpacked=shop.unpacked,
-            progress=download_progress,
-        )
+        with as_input_error(target, "cannot be written"):  # what is unpacked
+            folder, fetched = obtain(
+                dataset,
+                source,
+                downloads=pathlib.Path(downloads or target.absolute().parent / "downloads"),
+                unpacked=shop.unpacked,
+                progress=download_progress,
+            )
         if folder:
             config = dataclasses.replace(config, source=folder)
-        builder = builder_class(config=config, data_dir=shop.records)
+        builder = _plan(builder_class, config, shop.records)
         place = Workplace(
             records=shop.records,
             notes=shop.notes,
@@ -110,9 +113,20 @@ def prepare(
             "left_out": [{"file": fault.subject, "reason": fault.reason} for fault in faults],
         }
         _judge(faults, report, target, bad=bad)
-        _describe(builder, shop.records, files, report)
-        publish(shop, target)
+        with as_input_error(target, "cannot be written"):
+            _describe(builder, shop.records, files, report)
+            publish(shop, target)
     return target
+
+
+def _plan(
+    builder: type[ShardedBuilder], config: BuilderConfig, records: pathlib.Path
+) -> ShardedBuilder:
+    """The builder, which looks at names and sizes of the source's files."""
+    try:
+        return builder(config=config, data_dir=records)
+    except OSError as error:
+        raise unreadable(error, config.name) from error
 
 
 def _judge(
@@ -131,7 +145,7 @@ def _judge(
 def _configure(
     builder: type[ShardedBuilder], dataset: Dataset, options: Mapping[str, Any]
 ) -> BuilderConfig:
-    known = _options(builder.config_class)
+    known = builder.option_names(dataset)
     for option in set(options) - known:
         reason = f"has no option {option}; it has: {', '.join(sorted(known))}"
         raise InputError(dataset.name, reason)
@@ -145,17 +159,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _options(config: type[BuilderConfig]) -> set[str]:
-    """Names of the options that are the builder's own."""
-    foreign = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
-    return {field.name for field in dataclasses.fields(config)} - foreign - {"source"}
-
-
 def _identity(builder: ShardedBuilder) -> str:
     """What decides a builder's records, beside the files that it reads."""
-    options = {key: getattr(builder.config, key) for key in _options(type(builder.config))}
+    names = builder.option_names(builder.dataset)
+    options = {key: getattr(builder.config, key) for key in names}
     features = tfds.features.FeaturesDict(builder.features()).to_json()
-    parts = [builder.dataset.name, str(builder.version), options, features]
+    dtype = str(builder.dtype)  # features of tiles do not tell it
+    parts = [builder.dataset.name, str(builder.version), options, features, dtype]
     return json.dumps(parts, sort_keys=True)
 
 

@@ -138,6 +138,7 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     Attributes:
         variants: what can be prepared with it.
         config_class: of its options.
+        dtype: of its hazy and clear pictures, uint8 or uint16.
         edition: which of the dataset's editions the user's copy is, or is nearest to.
         notes: what is to be said of the copy.
         faults: files that are left out, and why.
@@ -147,6 +148,7 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     RELEASE_NOTES: ClassVar[Mapping[str, str]] = {"1.0.0": "First version."}
     variants: ClassVar[Sequence[Dataset]] = ()
     config_class: ClassVar[type[BuilderConfig]] = BuilderConfig
+    dtype = np.dtype(np.uint8)
 
     def __init__(self, *, config: BuilderConfig, **options: Any):
         self.config = config
@@ -156,6 +158,12 @@ class ShardedBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         self.faults: list[InputError] = []
         self.tasks = self.plan()
         super().__init__(config=config, **options)
+
+    @classmethod
+    def option_names(cls, dataset: Dataset) -> set[str]:
+        """Names of the options that mean something for a dataset."""
+        foreign = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+        return {field.name for field in dataclasses.fields(cls.config_class)} - foreign - {"source"}
 
     @abc.abstractmethod
     def plan(self) -> dict[str, list[Task]]:

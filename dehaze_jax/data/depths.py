@@ -2,12 +2,17 @@
 
 import os
 import pathlib
+from collections import defaultdict
 
 import cv2
 import numpy as np
 
+from dehaze_jax.data.pairing import list_files
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.files import IMAGE_SUFFIXES
+
+DEPTH_SUFFIXES = (*IMAGE_SUFFIXES, ".npy")
+"""Lower-case suffixes of depth maps."""
 
 _FARTHEST = 6.0
 """Distance of the horizon over that of the nearest ground."""
@@ -51,27 +56,30 @@ def _follow_edges(guide: np.ndarray, plane: np.ndarray) -> np.ndarray:
     return mean(slope) * guide + mean(offset)
 
 
-def find_depth(folder: str | os.PathLike[str], name: str) -> pathlib.Path | None:
-    """The depth map of a picture.
+class DepthMaps:
+    """The depth maps of a folder, listed once.
 
     Args:
-        folder: where depth maps lie.
-        name: the picture's path without suffix, below its own folder.
-
-    Returns:
-        The picture or `.npy` file of that name, or None.
-
-    Raises:
-        InputError: there are several.
+        folder: where they lie; sub-folders included.
     """
-    stem = pathlib.Path(folder) / name
-    if not stem.parent.is_dir():
-        return None
-    found = [
-        path
-        for path in sorted(stem.parent.iterdir())
-        if path.suffix.lower() in (*IMAGE_SUFFIXES, ".npy") and path.stem == stem.name
-    ]
-    if len(found) > 1:
-        raise InputError(found[1], f"{found[0].name} is a depth map of the same name")
-    return found[0] if found else None
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self.folder = pathlib.Path(folder)
+        self._found: dict[str, list[pathlib.Path]] = defaultdict(list)
+        for path in list_files(self.folder, DEPTH_SUFFIXES):
+            name = path.relative_to(self.folder).with_suffix("").as_posix()
+            self._found[name].append(path)
+
+    def find(self, name: str) -> pathlib.Path | None:
+        """The picture or `.npy` file of a picture's depth, or None.
+
+        Args:
+            name: the picture's path without suffix, below its own folder.
+
+        Raises:
+            InputError: there are several.
+        """
+        found = self._found.get(name, [])
+        if len(found) > 1:
+            raise InputError(found[1], f"{found[0].name} is a depth map of the same name")
+        return found[0] if found else None

@@ -1,5 +1,6 @@
 """Archives fetched from the network: resumed where they were cut off, and checked."""
 
+import contextlib
 import dataclasses
 import http
 import http.client
@@ -9,13 +10,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from dehaze_jax.data.layouts import Archive
 from dehaze_jax.data.space import check_space, describe_file
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.files import as_input_error, read_json, write_json
+from dehaze_jax.storage.locking import locked
 
 BytesProgress: TypeAlias = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes in all; 0 in all is unknown."""
@@ -55,15 +57,32 @@ def fetch(archive: Archive, folder: pathlib.Path, progress: BytesProgress | None
         progress: told after every block.
 
     Raises:
-        InputError: no answer or cut off time and again, too little space, or not the content that
-            is expected.
+        InputError: no answer or cut off time and again, too little space, not the content that is
+            expected, or another process is downloading it.
     """
     path = folder / pathlib.PurePosixPath(urllib.parse.urlsplit(archive.url).path).name
     record = path.with_name(f"{path.name}.json")
     with as_input_error(folder, "cannot be written"):
         folder.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            part = path.with_name(f"{path.name}.part")
+            _bring(archive, path, record, progress)
+    if record.is_file():
+        archive = dataclasses.replace(archive, **read_json(record))
+    with as_input_error(path, "cannot be read"):
+        size, sha256 = _check(archive, path, subject=path)
+    write_json(record, {"size": size, "sha256": sha256})
+    return Fetched(path, archive.url, size, sha256)
+
+
+def _bring(
+    archive: Archive, path: pathlib.Path, record: pathlib.Path, progress: BytesProgress | None
+) -> None:
+    """Downloads an archive to `path`, unless another process has done so meanwhile."""
+    part, lock = (path.with_name(f"{path.name}.{kind}") for kind in ("part", "lock"))
+    with locked(lock, InputError(path, "is being downloaded by another process")):
+        try:
+            if path.is_file():
+                return
             _download(archive.url, part, progress)
             try:
                 _check(archive, part, subject=archive.url)
@@ -72,11 +91,8 @@ def fetch(archive: Archive, folder: pathlib.Path, progress: BytesProgress | None
                 raise
             record.unlink(missing_ok=True)
             os.replace(part, path)
-    if record.is_file():
-        archive = dataclasses.replace(archive, **read_json(record))
-    size, sha256 = _check(archive, path, subject=path)
-    write_json(record, {"size": size, "sha256": sha256})
-    return Fetched(path, archive.url, size, sha256)
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _check(
@@ -108,8 +124,6 @@ def _download(url: str, part: pathlib.Path, progress: BytesProgress | None) -> N
             problem = str(error)
         except (urllib.error.URLError, http.client.HTTPException) as error:
             problem = str(getattr(error, "reason", error))
-        except (ConnectionError, TimeoutError) as error:
-            problem = str(error)
         idle = 0 if _size(part) > before else idle + 1
         if idle == _TRIES:
             raise InputError(url, f"cannot be fetched: {problem}; the same command goes on")
@@ -125,15 +139,18 @@ def _connect(url: str, part: pathlib.Path, progress: BytesProgress | None) -> bo
     if done:
         request.add_header("Range", f"bytes={done}-")
         request.add_header("If-Range", version.read_text())  # all anew if the file has changed
-    with urllib.request.urlopen(request, timeout=_SILENCE) as answer:
+    with _network():
+        answer = urllib.request.urlopen(request, timeout=_SILENCE)
+    with answer:
         if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
             done = 0
         length = int(answer.headers.get("Content-Length", 0))
         check_space(part.parent, length, subject=url)
         total = done + length if length else 0
-        _remember(version, answer.headers)
         with part.open("ab" if done else "wb") as file:
-            while block := answer.read(_BLOCK):
+            # Only now, when what the part had of another version is gone.
+            _remember(version, answer.headers)
+            while block := _read(answer):
                 done += file.write(block)
                 if progress:
                     progress(done, total)
@@ -141,6 +158,22 @@ def _connect(url: str, part: pathlib.Path, progress: BytesProgress | None) -> bo
         return False
     version.unlink(missing_ok=True)
     return True
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    with _network():
+        return answer.read(_BLOCK)
+
+
+@contextlib.contextmanager
+def _network() -> Iterator[None]:
+    """Tells trouble with the network, of whatever kind, from trouble with the disk."""
+    try:
+        yield
+    except urllib.error.URLError:
+        raise
+    except OSError as error:
+        raise urllib.error.URLError(error) from error
 
 
 def _remember(version: pathlib.Path, headers: http.client.HTTPMessage) -> None:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+import tifffile
 
 from dehaze_jax.data.building import BuilderConfig, Features, ShardedBuilder, Task
-from dehaze_jax.data.layouts import UNDEALT, Folders, compare_editions
+from dehaze_jax.data.layouts import UNDEALT, Dataset, Folders, compare_editions
 from dehaze_jax.data.locating import Places, locate
 from dehaze_jax.data.pairing import (
     Rule,
@@ -25,10 +26,12 @@ from dehaze_jax.data.pairing import (
 from dehaze_jax.data.records import exact_bytes
 from dehaze_jax.data.splits import SPLITS, deal_out
 from dehaze_jax.errors import InputError
+from dehaze_jax.image import png, tiff
+from dehaze_jax.image.decoding import DECODING_ERRORS
 from dehaze_jax.image.files import read
 from dehaze_jax.image.ranges import from_float, to_float
 
-_PNG_DEPTH = 24  # offset of the bit depth in a PNG file
+_PNG_HEADER = 26  # bytes that tell the bit depth
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -74,6 +77,12 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
     config: FolderConfig
     config_class: ClassVar[type[BuilderConfig]] = FolderConfig
 
+    @classmethod
+    def option_names(cls, dataset: Dataset) -> set[str]:
+        """Without partners there is no rule."""
+        theirs = set() if len(dataset.pictures) == 2 else {"rule"}
+        return super().option_names(dataset) - theirs
+
     def plan(self) -> dict[str, list[Task]]:
         """Finds the files; those without a partner are faults."""
         files = self._find()
@@ -84,7 +93,7 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
         self._extras = self._common_extras(everything) if everything else frozenset()
         paths = {m.paths[key] for m in everything for key in self.dataset.pictures}
         deep = self.config.quality is None and any(map(_is_deep, paths))
-        self._dtype = np.dtype(np.uint16 if deep else np.uint8)
+        self.dtype = np.dtype(np.uint16 if deep else np.uint8)
         return {split: [self._task(m) for m in members] for split, members in files.items()}
 
     def _common_extras(self, files: Sequence[Files]) -> frozenset[str]:
@@ -102,7 +111,7 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
     def features(self) -> Features:
         """Id, pictures, and what is known of the haze."""
         pictures = (*self.dataset.pictures, *({"transmission"} & self._extras))
-        features = self.config.features(pictures, self._dtype)
+        features = self.config.features(pictures, self.dtype)
         if "airlight" in self._extras:
             features["airlight"] = tfds.features.Tensor(shape=(3,), dtype=np.float32)
         if "beta" in self._extras:
@@ -145,6 +154,9 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
         maps: Sequence[pathlib.Path | None] = [None] * len(pairs)
         if "transmission" in places:
             maps = find_maps(pairs, places["transmission"])
+            if pairs and not any(maps):
+                where = " and ".join(map(str, places["transmission"]))
+                self.notes.append(f"transmission is left out: {where} holds none of these pictures")
         return [
             Files(
                 pair.id,
@@ -166,7 +178,7 @@ class FolderBuilder(ShardedBuilder, skip_registration=True):
         if len(pixels) == 2:
             cropped = match_sizes(pixels["hazy"], pixels["clear"], subject=files.paths["hazy"])
             pixels = dict(zip(("hazy", "clear"), cropped, strict=True))
-        pixels = {key: _as_dtype(values, self._dtype) for key, values in pixels.items()}
+        pixels = {key: _as_dtype(values, self.dtype) for key, values in pixels.items()}
         as_read = {}
         if not self.config.tiles and self.config.quality is None:
             as_read = {
@@ -198,11 +210,17 @@ def _as_dtype(pixels: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def _is_deep(path: pathlib.Path) -> bool:
-    """Whether a file may hold more than 8 bits a channel; one that cannot be read does not."""
-    suffix = path.suffix.lower()
-    with contextlib.suppress(OSError, InputError):
-        if suffix == ".png":
-            with path.open("rb") as file:
-                return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH:] == b"\x10"
-        return suffix in (".tif", ".tiff") and read(path).pixels.dtype != np.uint8
+    """Whether a file may hold more than 8 bits a channel; one that cannot be read does not.
+
+    Only its header is read.
+    """
+    if path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        return False
+    with contextlib.suppress(*DECODING_ERRORS), path.open("rb") as file:
+        start = file.read(_PNG_HEADER)
+        if not start.startswith(tiff.SIGNATURES):
+            return png.depth_and_grey(start)[0] == 16
+        file.seek(0)
+        with tifffile.TiffFile(file) as pages:
+            return bool(np.max(pages.pages.first.bitspersample) > 8)
     return False

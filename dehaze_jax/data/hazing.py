@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Key
-from dehaze_jax.data.depths import find_depth, plausible_depth
+from dehaze_jax.data.depths import DepthMaps, plausible_depth
 from dehaze_jax.errors import InputError
 from dehaze_jax.haze.density import density_field
 from dehaze_jax.haze.scattering import render
@@ -127,11 +127,12 @@ def render_files(
     Raises:
         InputError: one depth map for several pictures.
     """
-    if depth is not None and not os.path.isdir(depth) and len(jobs) > 1:
+    maps = DepthMaps(depth) if depth is not None and os.path.isdir(depth) else None
+    if depth is not None and maps is None and len(jobs) > 1:
         raise InputError(depth, "is one depth map for several pictures; give a folder")
     for source, target in jobs:
         try:
-            given = _depth_of(source, depth)
+            given = depth if maps is None else _depth_of(source, maps)
             picture = read(source)
             try:
                 hazy = add_haze(picture, None if given is None else read_depth(given), **options)
@@ -150,10 +151,8 @@ def render_files(
             yield target, None
 
 
-def _depth_of(source: pathlib.Path, depth: str | os.PathLike[str] | None) -> pathlib.Path | None:
-    if depth is None or not os.path.isdir(depth):
-        return None if depth is None else pathlib.Path(depth)
-    found = find_depth(depth, source.stem)
+def _depth_of(source: pathlib.Path, maps: DepthMaps) -> pathlib.Path:
+    found = maps.find(source.stem)
     if found is None:
-        raise InputError(source, f"has no depth map in {os.fspath(depth)}")
+        raise InputError(source, f"has no depth map in {maps.folder}")
     return found

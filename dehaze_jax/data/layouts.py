@@ -1,7 +1,9 @@
 """What is known of a public dataset, as values: where its pictures lie, its splits, its terms.
 
 A pattern names folders below the dataset's top, in any case of letters: `/` between folders, `|`
-between spellings of one, `*` for any letters, `.` for the top itself.
+between spellings of one, `*` for any letters, `.` for the top itself, which then holds pictures.
+`**` is the folder that all pictures lie below, wherever they are; it is taken where nothing else
+fits.
 """
 
 import dataclasses
@@ -16,6 +18,9 @@ Obtain: TypeAlias = Literal["direct", "manual", "yours", "made"]
 
 UNDEALT = "all"
 """Key of the folders of a layout whose pictures are dealt out to the splits."""
+
+EVERYTHING = "**"
+"""Pattern of the folder that all pictures lie below."""
 
 SPLIT_FOLDERS: Mapping[str, str] = {
     "train": "train",
@@ -70,6 +75,11 @@ class Layout:
     def __str__(self):
         return ", ".join(map(str, self.folders.values()))
 
+    @property
+    def takes_everything(self) -> bool:
+        """Whether all pictures belong to it, wherever they lie."""
+        return any(EVERYTHING in (f.hazy, f.clear) for f in self.folders.values())
+
 
 def split_layout(
     folders: Folders, *, within: str = "", names: Mapping[str, str] = SPLIT_FOLDERS
@@ -119,7 +129,7 @@ class Dataset:
             the user's. `made`: needs nothing.
         fetch: what to fetch from where, and which folder to give.
         archives: zip files.
-        layouts: those that its copies have; of several that fit, the first counts.
+        layouts: those that its copies have; of several that fit one folder, the first counts.
         editions: pictures by split, of each edition that is about. A copy with other counts is
             prepared as well, with a note.
         fields: what the parts of a hazy file's name between `_` say; empty guesses as

@@ -1,7 +1,10 @@
 """Where the files of a dataset come from: the user's folder or zip file, or the network."""
 
+import hashlib
 import os
 import pathlib
+import shutil
+from collections.abc import Sequence
 
 from dehaze_jax.data.downloads import BytesProgress, Fetched, fetch
 from dehaze_jax.data.layouts import Dataset
@@ -36,11 +39,13 @@ def obtain(
         dataset: what is wanted.
         source: the user's folder, or a zip file; None downloads the dataset's archives.
         downloads: folder of downloaded archives.
-        unpacked: folder that archives are unpacked in.
+        unpacked: folder that archives are unpacked in; what it holds of others, or of earlier
+            contents of these, goes.
         progress: told of downloads.
 
     Raises:
         InputError: see `fetch` and `unpack`.
+        OSError: `unpacked` cannot be written.
     """
     if dataset.obtain == "made":
         return "", []
@@ -52,7 +57,17 @@ def obtain(
         archives = [pathlib.Path(source)]
     else:
         return os.path.abspath(source), []
-    unpacked.mkdir(exist_ok=True)
+    folder = unpacked / _state(archives)
+    for stale in unpacked.iterdir() if unpacked.is_dir() else ():
+        if stale != folder:
+            shutil.rmtree(stale)
+    folder.mkdir(parents=True, exist_ok=True)
     for path in archives:
-        unpack(path, unpacked / path.stem)
-    return os.fspath(unpacked), fetched
+        unpack(path, folder / path.stem)
+    return os.fspath(folder), fetched
+
+
+def _state(archives: Sequence[pathlib.Path]) -> str:
+    """A name that is another one as soon as an archive is."""
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in archives]
+    return hashlib.sha256(repr(states).encode()).hexdigest()[:16]

@@ -5,11 +5,12 @@ The rules cover how the public dehazing sets name their files: equal names, `140
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -51,16 +52,21 @@ def list_images(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     root = pathlib.Path(folder)
     if not root.is_dir():
         raise InputError(root, "not a folder" if root.exists() else "does not exist")
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
+    found = list_files(root, IMAGE_SUFFIXES)
     if not found:
         raise InputError(root, "holds no picture")
     return found
+
+
+def list_files(folder: pathlib.Path, suffixes: Container[str]) -> list[pathlib.Path]:
+    """Files of some suffixes in a folder and below it, sorted by path; not the hidden ones."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
 
 
 def find_pairs(
@@ -91,7 +97,8 @@ def match_pairs(
     """Pairs hazy pictures with clear ones, by file names alone.
 
     With `rule="auto"` each hazy file takes the first of these that finds a partner: `path`, `stem`,
-    `token`, `prefix`.
+    `token`, `prefix`. Where a clear folder has the sub-folder that a hazy file lies in, or one
+    above it, partners come from there alone: what video `b` lacks is not taken from video `a`.
 
     Args:
         hazy: folders of hazy pictures, sub-folders included.
@@ -107,7 +114,8 @@ def match_pairs(
         of another.
 
     Raises:
-        InputError: a folder missing or empty, or names that do not tell hazy from clear.
+        InputError: a folder missing or empty, names that do not tell hazy from clear, or a picture
+            among both in folders that are not the same.
     """
     hazy_roots, clear_roots = ([pathlib.Path(root) for root in roots] for roots in (hazy, clear))
     hazy_files = {path: root for root in hazy_roots for path in list_images(root)}
@@ -117,6 +125,7 @@ def match_pairs(
         clear_files = {p: root for p, root in clear_files.items() if not _HAZY_TOKEN.search(p.stem)}
         if not hazy_files or not clear_files:
             raise InputError(hazy_roots[0], "hazy and clear pictures cannot be told apart by name")
+    _check_apart(hazy_files, clear_files)
     if rule == "sorted" and len(hazy_files) != len(clear_files):
         counts = f"{len(hazy_files)} hazy and {len(clear_files)} clear pictures"
         raise InputError(hazy_roots[0], f"cannot be paired in sorted order: {counts}")
@@ -132,6 +141,17 @@ def match_pairs(
         else:
             pairs.append(Pair(name, path, partner))
     return tuple(pairs), tuple(faults)
+
+
+def _check_apart(hazy: Iterable[pathlib.Path], clear: Iterable[pathlib.Path]) -> None:
+    """Refuses a file that is on both sides, as of folders within each other: it pairs with itself.
+
+    Names may differ, where one is a link.
+    """
+    hazy_files = {path.resolve() for path in hazy}
+    for path in clear:
+        if path.resolve() in hazy_files:
+            raise InputError(path, "is among the hazy and among the clear pictures")
 
 
 def name_images(
@@ -168,7 +188,8 @@ class _Matcher:
             "token": lambda path: _without_token(path.stem),
             "prefix": lambda path: path.stem,
         }
-        self.roots = " and ".join(dict.fromkeys(map(str, files.values())))
+        self.roots = tuple(dict.fromkeys(files.values()))
+        self.own_folders = functools.cache(self._own_folders) if rule == "auto" else None
         self.rules = tuple(key for key in keys if rule in ("auto", key))
         self.index: dict[str, dict[str, list[pathlib.Path]]] = {}
         for name in self.rules:
@@ -185,12 +206,24 @@ class _Matcher:
         }
         for rule in self.rules:
             found = self.index[rule].get(wanted[rule], [])
+            if self.own_folders:
+                own = self.own_folders(hazy.parent.relative_to(root))
+                found = [path for path in found if any(map(path.is_relative_to, own))]
             if len(found) > 1:
                 names = " and ".join(str(path) for path in found[:2])
                 raise InputError(hazy, f"has more than one clear partner: {names}")
             if found:
                 return found[0]
-        raise InputError(hazy, f"has no clear partner in {self.roots}")
+        roots = " and ".join(map(str, self.roots))
+        raise InputError(hazy, f"has no clear partner in {roots}")
+
+    def _own_folders(self, folder: pathlib.Path) -> list[pathlib.Path]:
+        """Where the clear pictures of a hazy sub-folder lie: the same one, or the next above."""
+        for wanted in (folder, *folder.parents):
+            own = [root / wanted for root in self.roots if (root / wanted).is_dir()]
+            if own:
+                return own
+        return []
 
 
 def _below(path: pathlib.Path, root: pathlib.Path) -> str:
@@ -207,8 +240,13 @@ def find_maps(
     """The map of each pair, such as its transmission: the hazy name, or the longest part of it.
 
     Parts end before a `_`: the map of `7_3_0.91` is `7_3_0.91`, `7_3` or `7`, the first there is.
+    Folders may be empty.
     """
-    maps = {path.stem: path for folder in folders for path in list_images(folder)}
+    maps = {
+        path.stem: path
+        for folder in folders
+        for path in list_files(pathlib.Path(folder), IMAGE_SUFFIXES)
+    }
 
     def find(stem: str) -> pathlib.Path | None:
         while stem and stem not in maps:
@@ -224,7 +262,7 @@ def name_parameters(stem: str, fields: Sequence[NameField] = ()) -> dict[str, fl
     Args:
         stem: the name without suffix, parts between `_`.
         fields: what each part says; empty guesses between `ID_index_A` (ITS) and `ID_A_beta` (OTS,
-            SOTS outdoor, Haze4K).
+            SOTS outdoor, Haze4K), whose last part has a decimal point, unlike other numbers.
 
     Returns:
         `airlight` and `beta` as far as the name tells them.
@@ -236,7 +274,7 @@ def name_parameters(stem: str, fields: Sequence[NameField] = ()) -> dict[str, fl
             return {key: float(wanted[key]) for key in ("airlight", "beta") if key in wanted}
         except ValueError:
             return {}
-    if len(parts) != 3:
+    if len(parts) != 3 or "." not in parts[2]:
         return {}
     try:
         second, third = float(parts[1]), float(parts[2])

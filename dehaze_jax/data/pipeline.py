@@ -166,7 +166,11 @@ def _load(
         loaded = loaded.mp_prefetch(options, worker_init_fn=set_up_loader)
     iterator = iter(loaded)
     try:
-        yield from iterator
+        for batch in iterator:
+            # Those of processes lie in shared memory, of which a program would leave some behind.
+            if config.workers:
+                batch = {name: np.array(value) for name, value in batch.items()}
+            yield batch
     except RuntimeError as error:
         if "Worker process was terminated unexpectedly" not in str(error):
             raise

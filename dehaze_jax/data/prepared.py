@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
+from google.protobuf import json_format
 
 from dehaze_jax.data.maps import ARRAYS, PICTURES, Maps, naming, record_maps
 from dehaze_jax.data.records import Example
@@ -173,7 +174,7 @@ def _builder(root: epath.Path) -> Any:
     try:
         builder = tfds.builder_from_directory(root)
         features = _features(builder)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, json_format.ParseError) as error:
         raise InputError(root, "is not a prepared dataset") from error
     if "id" not in features or not features & set(PAIR):
         raise InputError(root, "has no features id and hazy or clear")
@@ -194,14 +195,20 @@ def read_checksums(root: epath.Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every record file when the dataset was made; empty where not kept.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or says something else.
     """
     try:
-        return json.loads((root / CHECKSUMS).read_text())
+        found = json.loads((root / CHECKSUMS).read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(root / CHECKSUMS, "cannot be read") from error
+    entries = found.values() if isinstance(found, dict) else [None]
+    if not all(
+        isinstance(entry, dict) and entry.keys() >= {"bytes", "sha256"} for entry in entries
+    ):
+        raise InputError(root / CHECKSUMS, "does not give the size and checksum of every file")
+    return found
 
 
 def _check_files(root: epath.Path, files: Sequence[epath.Path]) -> None:

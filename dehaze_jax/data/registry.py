@@ -49,6 +49,8 @@ def _load(folder: str) -> ModuleType:
     package = f"_dehaze_jax_datasets_{folder}"
     if package not in sys.modules:
         init = _root() / folder / "__init__.py"
+        if not init.is_file():
+            raise InputError(init, "does not exist; the folder of a builder is a package")
         spec = importlib.util.spec_from_file_location(package, init)
         if spec is None or spec.loader is None:
             raise ImportError(f"cannot load {init}")

@@ -135,11 +135,12 @@ def _open_pairs(config: DataConfig, optional: Sequence[str]) -> list[Source]:
 
 
 def _open_pictures(folders: Sequence[str], split: str, key: str) -> list[Source]:
+    """Prepared directories, as all addresses are, and folders of pictures."""
     return [
         PreparedMaps(open_prepared(folder, split, needs=(key,)), (key,))
-        if (folder / "dataset_info.json").is_file()
-        else FolderPictures(folder, key, list_images(folder))
-        for folder in map(pathlib.Path, folders)
+        if "://" in folder or (pathlib.Path(folder) / "dataset_info.json").is_file()
+        else FolderPictures(pathlib.Path(folder), key, list_images(folder))
+        for folder in folders
     ]
 
 

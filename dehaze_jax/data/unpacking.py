@@ -8,6 +8,7 @@ import zlib
 
 from dehaze_jax.data.space import check_space
 from dehaze_jax.errors import InputError
+from dehaze_jax.storage.files import as_input_error
 
 
 def unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
@@ -18,14 +19,18 @@ def unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
         folder: where to.
 
     Raises:
-        InputError: it is no zip file, damaged or under a password, or too large for the disk.
+        InputError: it cannot be read, is no zip file, damaged or under a password, or too large for
+            the disk.
+        OSError: the folder cannot be written.
     """
     if folder.is_dir():
         return
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with as_input_error(path, "cannot be read"):
+            archive = zipfile.ZipFile(path)
+        with archive:
             size = sum(member.file_size for member in archive.infolist())
             check_space(folder.parent, size, subject=path)
             archive.extractall(partial)

@@ -24,7 +24,7 @@ from dehaze_jax.data.building import Features, Task
 from dehaze_jax.data.progress import Progress
 from dehaze_jax.data.space import check_space, describe_file
 from dehaze_jax.errors import InputError
-from dehaze_jax.storage.files import write_json
+from dehaze_jax.storage.files import as_input_error, write_json
 
 Bad: TypeAlias = Literal["fail", "skip"]
 
@@ -112,6 +112,16 @@ def write_records(
     return finished, faults
 
 
+def unreadable(error: OSError, otherwise: str) -> InputError:
+    """The fault of a source file.
+
+    Args:
+        error: of reading it.
+        otherwise: what to name where the error does not name the file.
+    """
+    return InputError(error.filename or otherwise, f"cannot be read: {error.strerror or error}")
+
+
 class _Meter:
     """Counts what is done, and foresees what the rest will take on the disk."""
 
@@ -185,6 +195,8 @@ def _do_all(
             return [place.serialize(example) for example in task.make()]
         except InputError as fault:
             return fault
+        except OSError as error:
+            return unreadable(error, task.id)
 
     ahead: collections.deque[Future[list[bytes] | InputError]] = collections.deque()
     with ThreadPoolExecutor(place.workers) as pool:
@@ -227,7 +239,8 @@ def _state(path: pathlib.Path) -> tuple[str, int, int]:
 def _full_disk(target: pathlib.Path) -> Iterator[None]:
     """The writer of array records tells of a full disk in its own way."""
     try:
-        yield
+        with as_input_error(target, "cannot be written"):
+            yield
     except RuntimeError as error:
         told = re.search(r"\w+\(\) failed: ([^;]+)", str(error))
         if told is None:

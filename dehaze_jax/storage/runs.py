@@ -1,15 +1,15 @@
 """A run directory: the config, the record of its starts, the metrics, the checkpoints."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.storage.files import as_input_error, read_json, write_atomically, write_json
+from dehaze_jax.storage.locking import locked
 
 
 class RunDirectory:
@@ -39,25 +39,14 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.weights = self.path / "weights"
 
-    @contextlib.contextmanager
-    def claim(self) -> Iterator[None]:
-        """Keeps other runs out while this one is at work; a killed process leaves no trace.
+    def claim(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other runs out while this one is at work.
 
         Raises:
             InputError: another process is at work in the directory.
         """
-        lock = self.path / ".lock"
-        with as_input_error(lock, "cannot be made"):
-            file = lock.open("a")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                reason = "another process is training in it"
-                raise InputError(self.path, reason) from error
-            except OSError:
-                pass  # a file system without locks: as before there were any
-            yield
+        busy = InputError(self.path, "another process is training in it")
+        return locked(self.path / ".lock", busy)
 
     def check_config(self, config: Mapping[str, Any], *, may_change: Collection[str] = ()) -> None:
         """Refuses a config under which the run would not go on as it began.

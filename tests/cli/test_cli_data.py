@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dehaze_jax import data
 from dehaze_jax.cli.data import main
 from dehaze_jax.data import list_datasets, open_prepared, prepare
 from dehaze_jax.errors import InputError
@@ -21,10 +22,16 @@ def test_every_dataset_is_listed_in_one_line(capsys):
     assert o_haze.split()[:3] == ["o_haze", "45", "download"]
 
 
-def test_a_contact_sheet_is_written(tmp_path, prepared, capsys):
+def test_a_contact_sheet_is_written(tmp_path, prepared, capsys, monkeypatch):
+    asked, survey = [], data.survey
+    monkeypatch.setattr(data, "survey", lambda *a, **b: asked.append((a, b)) or survey(*a, **b))
     output = str(tmp_path / "sheet.png")
     given = [str(prepared), output, "--pairs", "2", "--sample", "3", "--seed", "1"]
     assert main(["show", *given, "--split", "train"]) == 0
+    (((path,), options),) = asked
+    del options["progress"]
+    assert path == str(prepared)
+    assert options == {"splits": ("train",), "shown": 2, "sample": 3, "seed": 1}
     assert capsys.readouterr() == (f"{output}\n", "")
     pixels = cv2.imread(output)
     assert pixels.shape[1] == 1620

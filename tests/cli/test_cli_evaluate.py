@@ -4,11 +4,14 @@ import json
 import os
 import types
 
+import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from dehaze_jax import image
 from dehaze_jax.cli.main import main
+from dehaze_jax.data import pair_folders, prepared
 from dehaze_jax.restoring import loading
 
 
@@ -112,3 +115,24 @@ def test_one_dataset_at_a_time(run, given):
     code, _, err = run(*given, "--output", "out")
     assert code == 1
     assert "either --hazy and --clear, or --data" in err
+
+
+def test_a_prepared_dataset_may_be_an_address(folders, tmp_path, run, monkeypatch):
+    opened = []
+
+    def fake(path, split):
+        opened.append((path, split))
+        return pair_folders(folders[1], folders[3])
+
+    monkeypatch.setattr(prepared, "open_prepared", fake)
+    code, out, _ = run("--data", "gs://bucket/sets/mine", "--output", tmp_path / "out")
+    assert code == 0
+    assert opened == [("gs://bucket/sets/mine", "test")]
+    assert "mine (test), mean of 2 pictures" in out
+
+
+def test_an_address_that_is_none_is_named_as_it_was_given(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(fsspec, "filesystem", lambda *_, **__: MemoryFileSystem())
+    code, _, err = run("--data", "gs://bucket/none", "--output", tmp_path / "out")
+    assert code == 1
+    assert "gs://bucket/none: does not exist" in err

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -47,7 +48,38 @@ def test_tiles_and_quality_reach_the_records(tmp_path, source):
     assert main(["paired_folder", "--to", target, *given]) == 0
     features = json.loads((tmp_path / "p/features.json").read_text())
     assert "tile" in json.dumps(features)
-    assert open_prepared(target, "train")[0].hazy.shape == (8, 9, 3)
+    example = open_prepared(target, "train")[0]
+    exact = cv2.imread(f"{source}/hazy/{example.id}.png")[..., ::-1]
+    assert example.hazy.shape == exact.shape == (8, 9, 3)
+    assert 0 < np.abs(example.hazy.astype(int) - exact).mean() < 30
+    (record,) = (tmp_path / "p").glob("*-train.array_record*")
+    assert b"\xff\xd8\xff" in record.read_bytes()  # JPEG
+
+
+def test_archives_are_taken_from_the_folder_for_downloads(tmp_path, source):
+    for folder in ("hazy", "clear"):
+        for number, name in enumerate("abcd"):
+            file = tmp_path / "source" / folder / f"{name}.png"
+            file.rename(file.with_name(f"{number + 40}_outdoor_{folder}.png"))
+    (tmp_path / "archives").mkdir()
+    shutil.make_archive(str(tmp_path / "archives/O-HAZE"), "zip", source)
+    target = str(tmp_path / "p")
+    assert main(["o_haze", "--to", target, "--downloads", str(tmp_path / "archives")]) == 0
+    assert split_sizes(target) == {"train": 1, "test": 3}
+    assert not (tmp_path / "downloads").exists()
+
+
+def test_options_that_would_change_nothing_are_refused(tmp_path, source):
+    target = ["--to", str(tmp_path / "p")]
+    for given, option in (
+        (["rendered_haze", "--size", "16", "24"], "size"),
+        (["rendered_haze", "--from", source, "--scenes", "3"], "scenes"),
+        (["unpaired_folder/hazy", "--from", source, "--rule", "stem"], "rule"),
+        (["paired_folder", "--from", source, "--hazes", "3"], "hazes"),
+    ):
+        with pytest.raises(InputError, match=f"has no option {option}; it has: "):
+            main([*given, *target])
+    assert not (tmp_path / "p").exists()
 
 
 def test_what_is_left_out_and_odd_is_a_warning(tmp_path, source, capsys):

@@ -10,11 +10,24 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 
 import numpy as np
 import pytest
 
-from dehaze_jax.data import Archive, building, list_datasets, open_prepared, prepare, split_sizes
+from dehaze_jax.data import (
+    Archive,
+    builders,
+    building,
+    folder_builder,
+    list_datasets,
+    obtaining,
+    open_prepared,
+    prepare,
+    registry,
+    split_sizes,
+    writing,
+)
 from dehaze_jax.data.registry import find_builder
 from dehaze_jax.errors import InputError
 
@@ -53,6 +66,14 @@ def test_progress_counts_every_example(tmp_path, pairs_folder, capfd):
         ("rendered_haze/nothing", {}, "there are: rendered_haze/photographs, rendered_haze/land"),
         ("unpaired_folder", {}, "unpaired_folder: no such dataset; there are: unpaired_folder/ha"),
         ("paired_folder", {"source": "x", "hazes": 2}, "has no option hazes; it has: quality, ru"),
+        (
+            "rtts",
+            {"source": "x", "rule": "stem"},
+            "has no option rule; it has: quality, seed, tiles",
+        ),
+        ("unpaired_folder/clear", {"source": "x", "rule": "auto"}, "has no option rule"),
+        ("rendered_haze", {"scenes": 24}, "photographs: has no option scenes; it has: hazes, qu"),
+        ("rendered_haze", {"source": "x", "size": (384, 512)}, "folder: has no option size"),
         ("paired_folder", {"source": "x", "tiles": 12}, "12 is no positive multiple of 8"),
         ("paired_folder", {"source": "x", "quality": 101}, r"quality: 101 must lie in \[1, 100"),
         ("paired_folder", {"source": "x", "quality": 0}, r"quality: 0 must lie in \[1, 100"),
@@ -371,3 +392,95 @@ def test_an_empty_folder_and_missing_parents_will_do(tmp_path, pairs_folder):
     for target in (tmp_path / "empty", tmp_path / "a/b/c"):
         prepare("paired_folder", target, source=pairs_folder(count=3))
         assert np.ndim(open_prepared(target, "test")[0].hazy) == 3
+
+
+def test_a_zip_file_that_was_replaced_is_unpacked_again(tmp_path, pairs_folder, picture):
+    source = pairs_folder(count=3)
+    whole = (source / "hazy/01.png").read_bytes()
+    (source / "hazy/01.png").write_bytes(b"no picture")
+
+    def pack():
+        return shutil.make_archive(str(tmp_path / "set"), "zip", source.parent, source.name)
+
+    with pytest.raises(InputError, match=r"hazy/01\.png"):
+        prepare("paired_folder", tmp_path / "p", source=pack())
+    (unpacked,) = (tmp_path / ".p.partial/unpacked").iterdir()
+    with pytest.raises(InputError, match=r"hazy/01\.png"):
+        prepare("paired_folder", tmp_path / "p", source=tmp_path / "set.zip")
+    assert list((tmp_path / ".p.partial/unpacked").iterdir()) == [unpacked]
+    (source / "hazy/01.png").write_bytes(b"still no picture")
+    with pytest.raises(InputError, match=r"hazy/01\.png"):
+        prepare("paired_folder", tmp_path / "p", source=pack())
+    (other,) = (tmp_path / ".p.partial/unpacked").iterdir()
+    assert other != unpacked
+    (source / "hazy/01.png").write_bytes(whole)
+    path = prepare("paired_folder", tmp_path / "p", source=pack())
+    assert sum(split_sizes(path).values()) == 3
+
+
+def test_a_zip_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "set.zip").touch()
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(zipfile, "ZipFile", denied)
+    with pytest.raises(InputError, match=r"/set\.zip: cannot be read: Permission denied"):
+        prepare("paired_folder", tmp_path / "p", source=tmp_path / "set.zip")
+
+
+@pytest.mark.parametrize("when", ["planned", "read"])
+def test_a_source_that_cannot_be_read_is_named_and_not_the_target(
+    tmp_path, pairs_folder, monkeypatch, when
+):
+    source = pairs_folder(count=3)
+    broken = source / "clear/01.png"
+
+    place, name = (folder_builder, "exact_bytes") if when == "read" else (pathlib.Path, "stat")
+    original = getattr(place, name)
+
+    def fail(path, *rest, **options):
+        if path == broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return original(path, *rest, **options)
+
+    monkeypatch.setattr(place, name, fail)
+    with pytest.raises(InputError, match=r"clear/01\.png: cannot be read: Input/output error"):
+        prepare("paired_folder", tmp_path / "p", source=source)
+
+
+def test_records_that_cannot_be_written_name_the_target(tmp_path, pairs_folder, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    source = pairs_folder(count=3)
+    for place, name in ((writing, "describe_file"), (builders, "publish"), (obtaining, "unpack")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, full)
+            given = source
+            if name == "unpack":
+                given = shutil.make_archive(str(tmp_path / "set"), "zip", source.parent)
+            with pytest.raises(InputError, match="/p: cannot be written: No space left on device"):
+                prepare("paired_folder", tmp_path / "p", source=given)
+    assert not (tmp_path / "p").exists()
+
+
+def test_tiles_of_other_bits_are_made_again(tmp_path, pairs_folder, picture, monkeypatch):
+    monkeypatch.setattr(building, "_SHARD_BYTES", 1)
+    source = pairs_folder(count=3)
+    (source / "hazy/02.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"hazy/02\.png"):
+        prepare("paired_folder", tmp_path / "p", source=source, tiles=16)
+    picture(source / "hazy/02.png", dtype=np.uint16)
+    path = prepare("paired_folder", tmp_path / "p", source=source, tiles=16)
+    for split in split_sizes(path):
+        for example in open_prepared(path, split):
+            assert example.hazy.dtype == example.clear.dtype == np.uint16
+
+
+def test_a_folder_of_a_builder_is_a_package(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/mine_dataset_builder.py").touch()
+    monkeypatch.setattr(registry, "_root", lambda: tmp_path)
+    with pytest.raises(InputError, match=r"mine/__init__\.py: does not exist; the folder of a bui"):
+        registry.load_builder("mine")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dehaze_jax.data import find_depth, plausible_depth
+from dehaze_jax.data import DepthMaps, plausible_depth
 from dehaze_jax.errors import InputError
 
 
@@ -39,13 +39,15 @@ def test_depth_jumps_where_the_picture_does():
     assert jumps[63] > 5 * np.median(jumps)
 
 
-def test_find_depth_takes_pictures_and_arrays_by_name(tmp_path):
-    for name in ("a.PNG", "b.npy", "sub/c.tiff", "d.txt"):
+def test_depth_maps_are_pictures_and_arrays_by_name(tmp_path):
+    for name in ("a.PNG", "b.npy", "sub/c.tiff", "d.txt", "._a.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = {name: find_depth(tmp_path, name) for name in ("a", "b", "sub/c", "d", "none/e")}
-    names = {key: path and path.name for key, path in found.items()}
-    assert names == {"a": "a.PNG", "b": "b.npy", "sub/c": "c.tiff", "d": None, "none/e": None}
+    maps = DepthMaps(tmp_path)
+    found = {name: maps.find(name) for name in ("a", "b", "sub/c", "c", "d", "none/e")}
+    names = {key: path and path.relative_to(tmp_path).as_posix() for key, path in found.items()}
+    none = dict.fromkeys(("c", "d", "none/e"))
+    assert names == {"a": "a.PNG", "b": "b.npy", "sub/c": "sub/c.tiff"} | none
     (tmp_path / "a.npy").touch()
     with pytest.raises(InputError, match=r"a\.npy: a\.PNG is a depth map of the same name"):
-        find_depth(tmp_path, "a")
+        DepthMaps(tmp_path).find("a")

@@ -1,8 +1,14 @@
+import contextlib
+import errno
 import functools
 import hashlib
+import http.client
 import http.server
 import json
 import shutil
+import ssl
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -176,3 +182,109 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file/below: cannot be written"):
         fetch(Archive(url="http://127.0.0.1:1/x.zip"), tmp_path / "file/below")
+
+
+def test_one_process_at_a_time_downloads_a_file(tmp_path, server):
+    code = """
+import fcntl, sys
+with open(sys.argv[1], "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+    lock = tmp_path / "Set.zip.lock"
+    command = [sys.executable, "-c", code, lock]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"in\n"
+        with pytest.raises(InputError, match=r"Set\.zip: is being downloaded by another process"):
+            fetch(Archive(url=server.url), tmp_path)
+        other.kill()
+    assert not server.asked
+    assert fetch(Archive(url=server.url), tmp_path).path.read_bytes() == CONTENT
+    assert not lock.exists()
+
+
+def test_what_another_process_has_just_brought_is_taken(tmp_path, server, monkeypatch):
+    @contextlib.contextmanager
+    def late(path, busy):
+        path.touch()
+        (tmp_path / "Set.zip").write_bytes(CONTENT)
+        yield
+
+    monkeypatch.setattr(downloads, "locked", late)
+    assert fetch(Archive(url=server.url), tmp_path).size == len(CONTENT)
+    assert not server.asked
+
+
+def test_killed_at_the_start_of_another_version_nothing_of_the_old_one_stays(
+    tmp_path, server, monkeypatch
+):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(Archive(url=server.url), tmp_path, stop)
+    server.content, server.version = CONTENT[::-1], "two"
+    remember = downloads._remember
+
+    def killed(*given):
+        remember(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(downloads, "_remember", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(Archive(url=server.url), tmp_path)
+    monkeypatch.setattr(downloads, "_remember", remember)
+    assert fetch(Archive(url=server.url), tmp_path).path.read_bytes() == CONTENT[::-1]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ssl.SSLError(1, "decryption failed"),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+        TimeoutError("timed out"),
+    ],
+)
+def test_any_trouble_with_the_network_is_tried_again_and_named(
+    tmp_path, server, monkeypatch, trouble
+):
+    left = 3
+    read = http.client.HTTPResponse.read
+
+    def shaky(answer, size):
+        nonlocal left
+        if left:
+            left -= 1
+            raise trouble
+        return read(answer, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", shaky)
+    assert fetch(Archive(url=server.url), tmp_path / "a").size == len(CONTENT)
+    left = 100
+    with pytest.raises(
+        InputError, match=rf"^http.*Set\.zip.*cannot be fetched: .*{trouble.args[-1]}"
+    ):
+        fetch(Archive(url=server.url), tmp_path / "b")
+    assert left == 96
+
+
+def test_a_full_disk_is_no_trouble_with_the_network(tmp_path, server):
+    def full(done, total):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match=r"/sets: cannot be written: No space left on device"):
+        fetch(Archive(url=server.url), tmp_path / "sets", full)
+    assert len(server.asked) == 1
+
+
+def test_an_archive_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "Set.zip").touch()
+    monkeypatch.setattr(downloads, "describe_file", fail)
+    with pytest.raises(InputError, match=r"/Set\.zip: cannot be read: Input/output error"):
+        fetch(Archive(url="http://127.0.0.1:1/Set.zip"), tmp_path)

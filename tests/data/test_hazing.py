@@ -1,4 +1,5 @@
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -122,3 +123,16 @@ def test_faults_of_depth_maps_name_the_file(tmp_path, picture):
     with pytest.raises(InputError, match="one depth map for several pictures"):
         next(render_files(jobs * 2, depth=tmp_path / "small.npy", beta=1.0))
     assert not (tmp_path / "hazy.png").exists()
+
+
+def test_a_folder_of_depth_maps_is_listed_once(tmp_path, picture, monkeypatch):
+    (tmp_path / "depth").mkdir()
+    jobs = [(tmp_path / f"{n}.png", tmp_path / f"hazy{n}.png") for n in range(3)]
+    for source, _ in jobs:
+        picture(source)
+        np.save(tmp_path / f"depth/{source.stem}.npy", np.ones((40, 56), np.float32))
+    listed, rglob = [], pathlib.Path.rglob
+    monkeypatch.setattr(pathlib.Path, "rglob", lambda *args: listed.append(1) or rglob(*args))
+    results = list(render_files(jobs, depth=tmp_path / "depth", beta=1.0))
+    assert [error for _, error in results] == [None] * 3
+    assert len(listed) == 1

@@ -118,3 +118,47 @@ def test_folders_too_deep_are_not_looked_for(copy):
     with pytest.raises(InputError, match="has no folders"):
         locate(top, [BARE])
     assert locate(top / "1", [BARE])
+
+
+ANYWHERE = Layout({"train": Folders(clear="**")})
+CLEAR = Layout({"train": Folders(clear="clear")})
+
+
+def test_another_dataset_nearer_to_the_top_is_not_taken_for_the_one_asked_for(copy):
+    top = copy("NH-HAZE2/hazy/1.png", "NH-HAZE2/GT/1.png")
+    copy("O-HAZE/# O-HAZY NTIRE 2018/hazy/1.png", "O-HAZE/# O-HAZY NTIRE 2018/GT/1.png")
+    message = r"more than one copy: .*/NH-HAZE2 and .*/O-HAZE/# O-HAZY NTIRE 2018; give one of them"
+    with pytest.raises(InputError, match=message):
+        locate(top, [SPLIT, BARE])
+    for given in ("NH-HAZE2", "O-HAZE"):
+        assert locate(top / given, [SPLIT, BARE])
+
+
+def test_flat_folders_at_different_depths_are_two_copies(copy):
+    top = copy("2019/1.png", "2020/jan/1.png")
+    with pytest.raises(InputError, match=r"more than one copy: .*/2019 and .*/2020/jan; give one"):
+        locate(top, [FLAT])
+
+
+def test_what_lies_within_a_copy_is_no_second_one(copy):
+    top = copy("x/hazy/1.png", "x/gt/1.png", "x/old/hazy/1.png", "x/old/gt/1.png")
+    assert _found(top, top, BARE) == {"all": {"hazy": ["x/hazy"], "clear": ["x/gt"]}}
+
+
+def test_what_a_mac_adds_to_zip_files_is_no_copy(copy):
+    top = copy("x/hazy/1.png", "x/gt/1.png", "__MACOSX/x/hazy/._1.png", "__MACOSX/x/gt/._1.png")
+    assert _found(top, top, BARE) == {"all": {"hazy": ["x/hazy"], "clear": ["x/gt"]}}
+
+
+def test_pictures_anywhere_lie_below_one_folder(copy):
+    top = copy("mine/2019/1.png", "notes/read.txt", "__MACOSX/mine/2019/._1.png")
+    assert _found(top, top, CLEAR, ANYWHERE) == {"train": {"clear": ["mine/2019"]}}
+    copy("mine/2020/jan/1.png")
+    assert _found(top, top, CLEAR, ANYWHERE) == {"train": {"clear": ["mine"]}}
+    copy("depth/2019/1.npy")
+    assert _found(top, top, CLEAR, ANYWHERE) == {"train": {"clear": ["."]}}
+    copy("a/b/clear/1.png")
+    assert _found(top, top, CLEAR, ANYWHERE) == {"train": {"clear": ["a/b/clear"]}}
+    (top / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: holds no picture"):
+        locate(top / "empty", [CLEAR, ANYWHERE])

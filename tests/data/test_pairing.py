@@ -144,6 +144,8 @@ def test_folders_that_hold_nothing_are_refused(tmp_path, make):
         ("1400_1", {}),
         ("01_outdoor_hazy", {}),
         ("holiday_2019_07", {}),
+        ("cam_1_0001", {}),
+        ("3_0.8_1", {}),
     ],
 )
 def test_name_parameters(stem, known):
@@ -225,3 +227,51 @@ def test_match_sizes_refuses_more_than_32_pixels():
     match_sizes(np.zeros((50, 60, 3)), np.zeros((50, 92, 3)), subject="x")
     with pytest.raises(InputError, match=r"a\.png: is 60 x 50, but its partner is 93 x 50"):
         match_sizes(np.zeros((50, 60, 3)), np.zeros((50, 93, 3)), subject="a.png")
+
+
+@pytest.mark.parametrize(("hazy", "clear"), [("data", "data/clear"), ("data/hazy", "data")])
+def test_folders_within_each_other_pair_no_picture_with_itself(tmp_path, touch, hazy, clear):
+    touch("data/hazy/1.png", "data/clear/1.png")
+    with pytest.raises(
+        InputError, match=r"/1\.png: is among the hazy and among the clear pictures"
+    ):
+        find_pairs(tmp_path / hazy, tmp_path / clear)
+
+
+def test_links_do_not_hide_a_picture_that_is_on_both_sides(tmp_path, touch):
+    touch("hazy/1.png", "hazy/2.png", "clear/2.png")
+    (tmp_path / "clear/1.png").symlink_to(tmp_path / "hazy/1.png")
+    with pytest.raises(InputError, match=r"clear/1\.png: is among the hazy and among the clear"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    (tmp_path / "alias").symlink_to(tmp_path / "hazy")
+    for rule in ("auto", "sorted"):
+        with pytest.raises(InputError, match="cannot be told apart"):
+            find_pairs(tmp_path / "hazy", tmp_path / "alias", rule=rule)
+
+
+@pytest.mark.parametrize("missing", ["b/0100.png", "b/x/0100.png"])
+@pytest.mark.parametrize("other", ["0100", "0100_GT"])
+def test_a_partner_comes_from_the_own_sub_folder_where_there_is_one(
+    tmp_path, touch, missing, other
+):
+    touch(f"hazy/{missing}", f"clear/a/{other}.png", "clear/b/0200.png")
+    with pytest.raises(InputError, match=rf"hazy/{missing}: has no clear partner"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    touch(f"clear/b/{other}.png")
+    (pair,) = find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    assert pair.clear == tmp_path / f"clear/b/{other}.png"
+
+
+def test_an_empty_sub_folder_is_the_own_one_too(tmp_path, touch):
+    touch("hazy/b/1.png", "clear/a/1.png")
+    assert find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    (tmp_path / "clear/b").mkdir()
+    with pytest.raises(InputError, match=r"hazy/b/1\.png: has no clear partner"):
+        find_pairs(tmp_path / "hazy", tmp_path / "clear")
+
+
+def test_a_folder_of_maps_may_be_empty(tmp_path, touch):
+    touch("hazy/1.png", "clear/1.png")
+    (tmp_path / "trans").mkdir()
+    pairs = find_pairs(tmp_path / "hazy", tmp_path / "clear")
+    assert find_maps(pairs, [tmp_path / "trans"]) == (None,)

@@ -211,6 +211,19 @@ def test_evaluation_takes_each_example_once_and_fills_the_last_batch(five, proce
         np.testing.assert_array_equal(found[mask], np.concatenate([expected[key]] * 2))
 
 
+def test_the_split_for_validation_is_chosen(pairs):
+    options = {"validation": (pairs,), "batch_size": 2, "crop": "whole", "crop_size": 40}
+    found = {}
+    for split in ("validation", "train"):
+        config = DataConfig(**options, validation_split=split)
+        batches = list(eval_batches(config))
+        assert sum(int(b["mask"].sum()) for b in batches) == len(open_prepared(pairs, split))
+        found[split] = fingerprint(DataConfig(train=(pairs,), **options, validation_split=split))
+    assert found["train"] != found["validation"]
+    with pytest.raises(InputError, match="has no split 'eval'"):
+        eval_batches(DataConfig(**options, validation_split="eval"))
+
+
 def test_evaluation_asks_for_pairs_that_are_whole(tmp_path, five):
     with pytest.raises(InputError, match=r"DataConfig\.validation: names no prepared directory"):
         eval_batches(DataConfig())
@@ -241,3 +254,13 @@ def test_bad_requests_are_refused(tmp_path, pairs):
         train_batches(DataConfig(train=(str(tmp_path / "pairs" / "hazy"),)), seed=0)
     with pytest.raises(ValueError, match="batch_size 8 is no multiple of 3"):
         train_batches(DataConfig(train=(pairs,)), seed=0, process_count=3)
+
+
+@pytest.mark.slow
+def test_batches_of_processes_leave_nothing_in_shared_memory(pairs):
+    config = DataConfig(train=(pairs,), batch_size=2, crop_size=8, workers=1)
+    batches = train_batches(config, seed=0)
+    batch = next(batches)
+    batches.close()
+    assert all(type(value) is np.ndarray for value in batch.values())
+    assert 0 <= batch["clear"].min() < batch["clear"].max() <= 1  # still there

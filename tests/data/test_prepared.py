@@ -9,7 +9,15 @@ import pytest
 from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dehaze_jax.data import open_prepared, pair_folders, prepare, split_sizes
+from dehaze_jax.data import (
+    DataConfig,
+    open_prepared,
+    pair_folders,
+    prepare,
+    split_sizes,
+    verify,
+)
+from dehaze_jax.data.sources import open_training
 from dehaze_jax.errors import InputError
 
 
@@ -129,6 +137,23 @@ def test_a_damaged_record_is_named(prepared):
         list(open_prepared(prepared, "train"))
 
 
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", "null", '{"name": 5}'])
+def test_damaged_descriptions_are_one_line(prepared, name, content):
+    (prepared / name).write_text(content)
+    for look in (split_sizes, lambda path: open_prepared(path, "train")):
+        with pytest.raises(InputError, match=r"prepared: is not a prepared dataset$"):
+            look(prepared)
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "null", '{"a": 1}', '{"a": {"bytes": 1}}'])
+def test_checksums_of_another_form_are_one_line(prepared, content):
+    (prepared / "checksums.json").write_text(content)
+    for look in (verify, lambda path: open_prepared(path, "train")):
+        with pytest.raises(InputError, match=r"checksums\.json: does not give the size and checks"):
+            look(prepared)
+
+
 def test_a_prepared_dataset_can_be_moved(tmp_path, prepared):
     moved = shutil.move(prepared, tmp_path / "moved # here")
     assert len(open_prepared(moved, "train")) == 4
@@ -169,6 +194,12 @@ def test_addresses_are_read_through_etils(prepared, monkeypatch):
         open_prepared("gs://bucket/sets/p", "train")
     with pytest.raises(InputError, match=r"^gs://bucket/other: does not exist"):
         split_sizes("gs://bucket/other")
+    for folders in ({"clear": ("gs://bucket/sets/p",)}, {"train": ("gs://bucket/sets/p",)}):
+        with pytest.raises(InputError, match=r"^gs://bucket/sets/p/checksums\.json: cannot be r"):
+            open_training(DataConfig(**folders))
+    both = DataConfig(train=("gs://bucket/other",), clear=("gs://bucket/sets/p",))
+    with pytest.raises(InputError, match=r"^gs://bucket/other: does not exist"):
+        open_training(both)
 
 
 def test_addresses_without_the_package_for_them_are_told(monkeypatch):

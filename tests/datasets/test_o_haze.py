@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dehaze_jax.data import open_prepared, prepare
+from dehaze_jax.errors import InputError
 
 
 def _names(numbers, hazy="hazy", clear="GT", suffix="jpg"):
@@ -40,3 +41,13 @@ def test_copies_with_folders_of_splits_keep_them(tmp_path, copy_of, ids_of):
     )
     path = prepare("o_haze", tmp_path / "p", source=source)
     assert ids_of(path) == {"train": ["41_outdoor_hazy"], "test": ["02_outdoor_hazy"]}
+
+
+def test_it_is_not_taken_from_another_dataset_beside_it(tmp_path, copy_of):
+    source, _ = copy_of(
+        "NH-HAZE2/hazy/01.png",
+        "NH-HAZE2/GT/01.png",
+        *_names([1], "O/# O-HAZY/hazy", "O/# O-HAZY/GT"),
+    )
+    with pytest.raises(InputError, match=r"copy: .*/NH-HAZE2 and .*/O/# O-HAZY; give one of them"):
+        prepare("o_haze", tmp_path / "p", source=source)

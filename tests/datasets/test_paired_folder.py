@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+import tifffile
 
-from dehaze_jax.data import open_prepared, prepare, split_sizes
+from dehaze_jax.data import folder_builder, open_prepared, prepare, split_sizes
 from dehaze_jax.errors import InputError
 
 
@@ -101,3 +102,34 @@ def test_a_split_without_clear_folder_is_named(tmp_path, picture):
     picture(tmp_path / "source/train/hazy/a.png")
     with pytest.raises(InputError, match=r"train: has no folder clear\|gt\|target/"):
         prepare("paired_folder", tmp_path / "p", source=tmp_path / "source")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "deep"),
+    [
+        (".png", np.uint16, True),
+        (".png", np.uint8, False),
+        (".tif", np.uint16, True),
+        (".TIFF", np.uint8, False),
+        (".tif", np.float32, True),
+    ],
+)
+def test_headers_tell_the_bits_of_pictures(tmp_path, suffix, dtype, deep, monkeypatch):
+    path = tmp_path / f"a{suffix}"
+    pixels = np.zeros((300, 300, 3), dtype)
+    if suffix == ".png":
+        cv2.imwrite(str(path), pixels)
+    else:
+        tifffile.imwrite(path, pixels, photometric="rgb")
+    monkeypatch.setattr(folder_builder, "read", None)
+    assert folder_builder._is_deep(path) is deep
+    path.rename(tmp_path / "a.tif")  # it goes by content
+    assert folder_builder._is_deep(tmp_path / "a.tif") is deep
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
+@pytest.mark.parametrize("content", [b"", b"II*\0", b"II*\0" + bytes(40), b"text" * 20])
+def test_what_is_no_picture_has_no_bits(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert not folder_builder._is_deep(tmp_path / name)
+    assert not folder_builder._is_deep(tmp_path / "nowhere.png")

@@ -1,3 +1,8 @@
+import json
+import pathlib
+import shutil
+
+import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -104,34 +109,121 @@ def test_the_motorcycle_has_its_measured_depth(photographs):
     assert np.median(depth[100:130, :60]) > np.median(depth[300:330, 330:390])
 
 
-def test_a_folder_of_clear_pictures_with_and_without_depth(tmp_path, picture):
+def _notes(path):
+    return json.loads((path / "report.json").read_text())["notes"]
+
+
+def _zipped(source, archive):
+    return shutil.make_archive(str(archive), "zip", source.parent, source.name)
+
+
+def test_a_folder_of_clear_pictures_with_depth(tmp_path, picture):
     source = tmp_path / "source"
     written = {name: picture(source / f"clear/{name}.png", seed=n) for n, name in enumerate("abc")}
-    measured = np.random.default_rng(0).random((24, 32)).astype(np.float32) + 1
     (source / "depth").mkdir()
-    np.save(source / "depth/b.npy", measured)
+    for number, name in enumerate("abc"):
+        np.save(source / f"depth/{name}.npy", np.full((24, 32), number + 1, np.float32))
     path = prepare("rendered_haze", tmp_path / "p", source=source, hazes=1)
     examples = {example.id[0]: example for example in _all(path)}
-    for name, pixels in written.items():
+    for number, (name, pixels) in enumerate(written.items()):
         np.testing.assert_array_equal(examples[name].clear, pixels)
         np.testing.assert_allclose(examples[name].hazy, _composed(examples[name]), atol=0.51)
-    np.testing.assert_allclose(examples["b"].extras["depth"], measured, rtol=2**-11)
+        assert (examples[name].extras["depth"] == number + 1).all()
+    assert not _notes(path)
+
+
+def test_without_depth_maps_depth_is_made_up_and_that_is_said(tmp_path, picture):
+    pixels = picture(tmp_path / "source/clear/a.png")
+    path = prepare("rendered_haze", tmp_path / "p", source=tmp_path / "source", hazes=1)
     seed = int(np.random.SeedSequence([0, 0]).generate_state(1)[0])
-    made_up = plausible_depth(seed, written["a"].astype(np.float32) / np.float32(255))
-    np.testing.assert_allclose(examples["a"].extras["depth"], made_up, rtol=2**-10)
+    made_up = plausible_depth(seed, pixels.astype(np.float32) / np.float32(255))
+    np.testing.assert_allclose(_all(path)[0].extras["depth"], made_up, rtol=2**-10)
+    assert _notes(path) == ["no folder depth/ was found: depth is made up"]
 
 
-def test_pictures_may_lie_in_the_folder_itself_beside_depth(tmp_path, picture):
-    picture(tmp_path / "source/a.png")
-    picture(tmp_path / "source/more/b.JPG", seed=1)
-    (tmp_path / "source/depth").mkdir()
-    import cv2
-
-    cv2.imwrite(str(tmp_path / "source/depth/a.png"), np.full((24, 32), 128, np.uint8))
-    path = prepare("rendered_haze/folder", tmp_path / "p", source=tmp_path / "source", hazes=1)
+@pytest.mark.parametrize("given", ["folder", "above", "clear", "zip"])
+@pytest.mark.parametrize("clear", ["", "clear/"])
+@pytest.mark.parametrize("depth", ["depth", "Depth"])
+def test_depth_maps_are_found_and_are_no_pictures(tmp_path, picture, given, clear, depth):
+    source = tmp_path / "top/source"
+    for number, name in enumerate(("a", "more/b")):
+        picture(source / f"{clear}{name}.png", seed=number)
+        path = source / depth / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((24, 32), 100 + number, np.uint8))
+    if given == "clear" and clear:
+        (source / depth).rename(source / clear / depth)
+    places = {"folder": source, "above": source.parent, "clear": source / clear}
+    places["zip"] = pathlib.Path(_zipped(source, tmp_path / "set"))
+    path = prepare("rendered_haze", tmp_path / "p", source=places[given], hazes=1)
     examples = {example.id: example for example in _all(path)}
     assert set(examples) == {"a_0", "more/b_0"}
-    np.testing.assert_allclose(examples["a_0"].extras["depth"], 128 / 255, rtol=1e-3)
+    for number, name in enumerate(("a_0", "more/b_0")):
+        expected = (100 + number) / 255
+        np.testing.assert_allclose(examples[name].extras["depth"], expected, rtol=1e-3)
+    assert not _notes(path)
+
+
+def test_pictures_without_their_depth_map_are_faults(tmp_path, picture):
+    source = tmp_path / "source"
+    for name in "abcd":
+        picture(source / f"clear/{name}.png")
+    (source / "depth").mkdir()
+    for name in ("a.npy", "b.png", "b.npy", "c_depth.npy"):
+        (source / "depth" / name).touch()
+    np.save(source / "depth/a.npy", np.ones((24, 32), np.float32))
+    with pytest.raises(InputError, match=r"depth/b\.png: b\.npy is a depth map .*; 2 more in"):
+        prepare("rendered_haze", tmp_path / "p", source=source)
+    path = prepare("rendered_haze", tmp_path / "p", source=source, bad="skip", hazes=1)
+    assert [example.id for example in _all(path)] == ["a_0"]
+    left_out = json.loads((path / "report.json").read_text())["left_out"]
+    reasons = [fault["reason"] for fault in left_out]
+    assert reasons[1:] == [f"has no depth map in {source / 'depth'}"] * 2
+    (source / "depth/a.npy").unlink()
+    with pytest.raises(InputError, match="nothing is left to prepare"):
+        prepare("rendered_haze", tmp_path / "q", source=source, bad="skip")
+
+
+def test_one_folder_holds_all_depth_maps(tmp_path, picture):
+    for name in ("x/a", "y/b", "x/depth/a", "y/depth/b"):
+        picture(tmp_path / f"source/{name}.png")
+    with pytest.raises(
+        InputError, match=r"y/depth: is a second folder of depth maps, beside .*x/d"
+    ):
+        prepare("rendered_haze", tmp_path / "p", source=tmp_path / "source")
+
+
+def test_a_picture_of_the_users_called_motorcycle_is_one_of_theirs(tmp_path, picture):
+    picture(tmp_path / "source/motorcycle_left.png")
+    path = prepare("rendered_haze", tmp_path / "p", source=tmp_path / "source", hazes=1)
+    assert _all(path)[0].extras["depth"].max() == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([1, -1e-3], "holds depths below zero"),
+        ([1, 65505], "holds depths above 65504, the largest that is stored"),
+        ([0, 0, 0, 1], "is zero in half of the picture or more"),
+        ([1e-9], "is zero in half of the picture or more"),
+    ],
+)
+def test_depths_that_cannot_be_used_are_named(tmp_path, picture, values, reason):
+    picture(tmp_path / "source/a.png")
+    (tmp_path / "source/depth").mkdir()
+    depth = np.resize(np.array(values, np.float32), (24, 32))
+    np.save(tmp_path / "source/depth/a.npy", depth)
+    with pytest.raises(InputError, match=rf"depth/a\.npy: {reason}$"):
+        prepare("rendered_haze", tmp_path / "p", source=tmp_path / "source")
+
+
+def test_the_largest_depth_and_zeros_can_be_used(tmp_path, picture):
+    picture(tmp_path / "source/a.png")
+    (tmp_path / "source/depth").mkdir()
+    depth = np.resize(np.array([0, 65504, 65504], np.float32), (24, 32))
+    np.save(tmp_path / "source/depth/a.npy", depth)
+    path = prepare("rendered_haze", tmp_path / "p", source=tmp_path / "source", hazes=1)
+    np.testing.assert_array_equal(_all(path)[0].extras["depth"], depth)
 
 
 def test_bad_depth_maps_and_pictures_are_named(tmp_path, picture):

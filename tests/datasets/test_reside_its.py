@@ -63,3 +63,20 @@ def test_transmission_of_another_size_is_refused(tmp_path, copy_of, size):
     cv2.imwrite(str(source / "trans/1_1.png"), np.zeros(size, np.uint8))
     with pytest.raises(ValueError, match=r"trans/1_1\.png: is "):
         prepare("reside_its", tmp_path / "p", source=source)
+
+
+def test_an_empty_folder_of_maps_is_told(tmp_path, copy_of):
+    source, _ = _copy(copy_of)
+    (source / "trans").mkdir()
+    path = prepare("reside_its", tmp_path / "p", source=source)
+    assert set(open_prepared(path, "train")[0].extras) == {"airlight"}
+    notes = json.loads((path / "report.json").read_text())["notes"]
+    told = f"transmission is left out: {source / 'trans'} holds none of these pictures"
+    assert notes == [told, "has 4 train; looks like RESIDE-V0 (ITS_v2), which has 13,990 train"]
+
+
+def test_it_is_known_by_its_name_beside_sots(tmp_path, copy_of, ids_of):
+    sots = ("SOTS/indoor/hazy/1400_1.png", "SOTS/indoor/gt/1400.png")
+    source, _ = copy_of("ITS_v2/clear/1.png", "ITS_v2/hazy/1_1_0.9.png", *sots)
+    path = prepare("reside_its", tmp_path / "p", source=source)
+    assert ids_of(path) == {"train": ["1_1_0.9"]}

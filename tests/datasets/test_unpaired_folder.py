@@ -50,3 +50,9 @@ def test_the_real_pictures(tmp_path, shared_data, ids_of):
     for key, folder, count in (("hazy", "real-classic", 10), ("clear", "clear-4k", 3)):
         path = prepare(f"unpaired_folder/{key}", tmp_path / key, source=shared_data / folder)
         assert [len(ids) for ids in ids_of(path).values()] == [count]
+
+
+def test_no_sub_folder_is_left_out_whatever_its_depth(tmp_path, copy_of, ids_of):
+    source, _ = copy_of("2019/a.png", "2020/jan/b.png", "2020/c.png")
+    path = prepare("unpaired_folder/hazy", tmp_path / "p", source=source)
+    assert ids_of(path) == {"train": ["2019/a", "2020/c", "2020/jan/b"]}

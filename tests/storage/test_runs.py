@@ -1,3 +1,4 @@
+import errno
 import json
 
 import pytest
@@ -70,3 +71,20 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(InputError, match=r"run: cannot be used as a run directory: File exists"):
         RunDirectory(tmp_path / "run")
+
+
+def test_one_run_at_a_time(run):
+    other, busy = RunDirectory(run.path), "another process is training in it"
+    with run.claim(), pytest.raises(InputError, match=busy), other.claim():
+        pass
+    with other.claim():
+        pass
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(run, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with run.claim():
+        pass
