@@ -27,6 +27,7 @@ from .pairing import find_pairs as find_pairs
 from .pairing import list_images as list_images
 from .pairing import match_sizes as match_sizes
 from .pairing import name_parameters as name_parameters
+from .pipeline import batch_names as batch_names
 from .pipeline import eval_batches as eval_batches
 from .pipeline import fingerprint as fingerprint
 from .pipeline import train_batches as train_batches

@@ -6,9 +6,11 @@ NumPy code of ours.
 """
 
 import hashlib
+import itertools
 import math
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 import grain
 import numpy as np
@@ -18,7 +20,15 @@ from dehaze_jax.data.augmentation import Cut
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.data.prepared import PAIR, Prepared, open_prepared
 from dehaze_jax.data.processes import set_up_loader
-from dehaze_jax.data.reading import Draws, ReadAndCut, ReadMiddle, count_damaged, merge_sides
+from dehaze_jax.data.reading import (
+    Draw,
+    Draws,
+    ReadAndCut,
+    ReadMiddle,
+    count_damaged,
+    merge_sides,
+    name_drawn,
+)
 from dehaze_jax.data.sources import PreparedMaps, Source, open_training
 from dehaze_jax.errors import InputError
 
@@ -64,12 +74,33 @@ def train_batches(
             `max_bad_share` 0; a loader process has died.
         ValueError: `batch_size` is no multiple of `process_count`.
     """
+    opened = open_training(config, depth=depth)
+    read = ReadAndCut(Cut(config), replace=config.max_bad_share > 0)
     batches = (
-        _examples(config, seed, depth)
+        _drawn(config, opened, seed, read, merge_sides)
         .batch(_part(config, process_count), drop_remainder=True)
         .slice(slice(start_step * process_count + process_index, None, process_count))
     )
     return count_damaged(_load(batches, config))
+
+
+def batch_names(config: DataConfig, *, seed: int, step: int) -> list[str]:
+    """What `train_batches` draws for one batch; nothing is decoded.
+
+    Args:
+        config: what is read.
+        seed: of the run.
+        step: number of the batch, from 0.
+
+    Returns:
+        Directories and ids, or files; of unpaired pictures a hazy and a clear one in turn.
+
+    Raises:
+        InputError: no directory given, or one that cannot be used.
+    """
+    drawn = _drawn(config, open_training(config), seed, name_drawn, _chained)
+    places = range(step * config.batch_size, (step + 1) * config.batch_size)
+    return _chained([drawn[place] or [] for place in places])
 
 
 def eval_batches(
@@ -148,6 +179,10 @@ def _part(config: DataConfig, process_count: int) -> int:
     return config.batch_size // process_count
 
 
+def _chained(parts: Sequence[list[str]]) -> list[str]:
+    return list(itertools.chain.from_iterable(parts))
+
+
 def _load(
     batches: grain.MapDataset, config: DataConfig
 ) -> Generator[dict[str, np.ndarray], None, None]:
@@ -180,10 +215,14 @@ def _load(
         iterator.close()
 
 
-def _examples(config: DataConfig, seed: int, depth: bool) -> grain.MapDataset:
-    """Dictionaries of equally large arrays without end."""
-    opened = open_training(config, depth=depth)
-    read = ReadAndCut(Cut(config), replace=config.max_bad_share > 0)
+def _drawn(
+    config: DataConfig,
+    opened: Sequence[Sequence[Source]],
+    seed: int,
+    read: Callable[[Draw, np.random.Generator], Any],
+    merge: Callable[[Sequence[Any]], Any],
+) -> grain.MapDataset:
+    """What `read` makes of the examples, without end; of both sides merged where they are two."""
     if len(opened) == 1:
         weights = config.weights if config.train else config.clear_weights
         return _stream(opened[0], weights, read, seed)
@@ -199,13 +238,16 @@ def _examples(config: DataConfig, seed: int, depth: bool) -> grain.MapDataset:
         clear = grain.experimental.WindowShuffleMapDataset(
             clear, window_size=_WINDOW, seed=_mix(seed, len(opened)) >> 1
         )
-    return grain.experimental.ZipMapDataset([hazy, clear]).map(merge_sides)
+    return grain.experimental.ZipMapDataset([hazy, clear]).map(merge)
 
 
 def _stream(
-    sources: Sequence[Source], weights: Sequence[float], read: ReadAndCut, seed: int
+    sources: Sequence[Source],
+    weights: Sequence[float],
+    read: Callable[[Draw, np.random.Generator], Any],
+    seed: int,
 ) -> grain.MapDataset:
-    """Cuts of the examples of all sources: shuffled, repeated and mixed."""
+    """What `read` makes of the examples of all sources: shuffled, repeated and mixed."""
     streams = [
         grain.MapDataset.source(Draws(source)).shuffle(seed=_mix(seed, number)).repeat()
         for number, source in enumerate(sources)

@@ -82,6 +82,12 @@ class ReadAndCut:
         raise InputError(note, f"and {_ATTEMPTS - 1} others drawn in its place are damaged too")
 
 
+def name_drawn(draw: Draw, rng: np.random.Generator) -> list[str]:
+    """What was drawn, in place of reading it."""
+    del rng
+    return [draw.source.name(draw.index)]
+
+
 @dataclasses.dataclass(frozen=True)
 class ReadMiddle:
     """From what was drawn to arrays, without chance and without replacement.

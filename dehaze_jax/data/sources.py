@@ -36,6 +36,14 @@ class PreparedMaps:
         """That of the prepared split."""
         return self.prepared.fingerprint
 
+    def name(self, index: int) -> str:
+        """Directory and id of one example; its number where the record is damaged."""
+        try:
+            identity, _ = self.prepared.entry(index, ())
+        except InputError:
+            identity = f"example {index}"
+        return f"{self.prepared.path}: {identity}"
+
     def __len__(self) -> int:
         return len(self.prepared)
 
@@ -80,6 +88,10 @@ class FolderPictures:
                 reason = f"cannot be read: {error.strerror or error}"
                 raise InputError(path, reason) from error
         return total.hexdigest()
+
+    def name(self, index: int) -> str:
+        """The file."""
+        return str(self.files[index])
 
     def __len__(self) -> int:
         return len(self.files)

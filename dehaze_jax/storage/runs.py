@@ -23,6 +23,8 @@ class RunDirectory:
         events: folder of TensorBoard events.
         checkpoints: folder of checkpoints.
         weights: folder of the final weights.
+        best: folder of the weights that scored best on validation.
+        profile: folder of the profiler's recordings.
 
     Raises:
         InputError: the folder cannot be made, or a file has its name.
@@ -38,6 +40,8 @@ class RunDirectory:
         self.events = self.path / "events"
         self.checkpoints = self.path / "checkpoints"
         self.weights = self.path / "weights"
+        self.best = self.path / "best"
+        self.profile = self.path / "profile"
 
     def claim(self) -> contextlib.AbstractContextManager[None]:
         """Keeps other runs out while this one is at work.

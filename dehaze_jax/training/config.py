@@ -1,6 +1,7 @@
 """Configuration of a training run. No JAX here: configs are read before devices start."""
 
 import dataclasses
+from typing import Literal
 
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.errors import check_fields
@@ -17,6 +18,8 @@ MAY_CHANGE = (
     "evaluate_every",
     "keep_checkpoints",
     "validation_pictures",
+    "not_finite",
+    "profile_steps",
     "mesh",
     "data.workers",
     "data.max_bad_share",
@@ -118,12 +121,20 @@ class TrainConfig:
     """Examples of the validation split that are restored, spread evenly over it."""
     keep_checkpoints: int = 3
     """Newest checkpoints that are kept."""
+    not_finite: Literal["stop", "skip"] = "stop"
+    """What a step does whose loss or gradient is not finite: end the run, or change nothing; ten
+    such steps in a row end it all the same."""
+    profile_steps: tuple[int, int] | None = None
+    """First and last step that JAX's profiler records, into `profile/` of the run directory."""
 
     def __post_init__(self):
         positive = ("steps", "log_every", "save_every", "evaluate_every", "keep_checkpoints")
         rules = {name: (getattr(self, name) >= 1, "must be positive") for name in positive}
         rules["seed"] = (self.seed >= 0, "must not be negative")
         rules["validation_pictures"] = (self.validation_pictures >= 0, "must not be negative")
+        if self.profile_steps is not None:
+            first, last = self.profile_steps
+            rules["profile_steps"] = (1 <= first <= last, "must rise from 1")
         stop = self.stop_after
         rules["stop_after"] = (stop is None or stop >= 1, "must be positive")
         check_fields(self, rules)

@@ -3,8 +3,9 @@
 import collections
 import contextlib
 import functools
+import pathlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -13,22 +14,25 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from dehaze_jax import data, methods
-from dehaze_jax.arrays import Params, Tree
-from dehaze_jax.errors import InputError
-from dehaze_jax.methods.protocol import Method, Scalars, TrainState
+from dehaze_jax.arrays import Params
+from dehaze_jax.methods.protocol import TrainState
 from dehaze_jax.storage.checkpoints import Checkpoints
 from dehaze_jax.storage.configs import config_to_dict
+from dehaze_jax.storage.files import read_json
 from dehaze_jax.storage.runs import RunDirectory
-from dehaze_jax.storage.trees import count_parameters, match
-from dehaze_jax.storage.weights import find_weights, save_weights
+from dehaze_jax.storage.trees import count_parameters
+from dehaze_jax.storage.weights import save_weights
 from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
 from dehaze_jax.training.hosts import together
 from dehaze_jax.training.logs import Clock, Logs
+from dehaze_jax.training.profiling import Profile
 from dehaze_jax.training.provenance import machine
-from dehaze_jax.training.step import BAD, compile_step, create_state
+from dehaze_jax.training.starting import check_data, check_position, initial_weights
+from dehaze_jax.training.step import compile_step, create_state
 from dehaze_jax.training.stopping import StopRequest
-from dehaze_jax.training.validation import open_validation, validate
+from dehaze_jax.training.validation import SCORE, open_validation, validate
+from dehaze_jax.training.watching import Pending, Watch
 
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices
 
@@ -71,7 +75,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     mesh = meshes.make_mesh(config.mesh)
     meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-    _check_data(method, config)
+    check_data(method, config)
     fingerprint = data.fingerprint(config.data)
     origin = {"seed": config.seed, "data": fingerprint}
     size = data.training_size(config.data)
@@ -96,16 +100,17 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
 
         # Own checkpoint, given weights, scratch.
         saved_config = config_to_dict(config)
-        start_mode, first, bad = "scratch", 0, 0
+        start_mode, first = "scratch", 0
+        counts = {"bad_examples": 0, "skipped_steps": 0}
         if checkpoints.latest() is not None:
             run.check_config(saved_config, may_change=MAY_CHANGE)
             state, position = checkpoints.restore(shapes)
             start_mode, first = "checkpoint", position["next_batch"]
-            bad = position["bad_examples"]
-            _check_position(run, position, fingerprint, config)
+            counts = {name: position.get(name, 0) for name in counts}
+            check_position(run, position, fingerprint, config)
         elif config.init_from is not None:
             start_mode = "weights"
-            variables = _initial_weights(config.init_from, config, shapes.variables)
+            variables = initial_weights(config.init_from, config, shapes.variables)
             state = jax.jit(method.start, out_shardings=everywhere)(
                 jax.device_put(variables, everywhere)
             )
@@ -137,24 +142,44 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             depth=config.haze is not None,
         )
         batches = meshes.device_batches(loader, mesh)
+
+        def keep(
+            folder: pathlib.Path, state: TrainState, scores: Mapping[str, float], step: int
+        ) -> None:
+            """Writes the averaged weights."""
+            card = {
+                "data": saved_config["data"],
+                "recipe": saved_config,
+                "step": step,
+                "scores": scores,
+                "terms": "those of the training data",
+            }
+            save_weights(folder, _local(state.ema), saved_config["method"], card)
+
         last = min(config.steps, config.stop_after or config.steps)
         step = first
         scores: dict[str, float] = {}
         stopped_by: int | None = None
-        pending: collections.deque[tuple[int, Scalars]] = collections.deque()
+        pending: Pending = collections.deque()
+        watch = Watch(run, config, size=size, counts=counts)
+        profile = Profile(run.profile, config.profile_steps)
         clock = Clock()
         train_step = None
         logs = Logs(run, first=first, total=config.steps, console=console)
-        with logs, contextlib.closing(loader):
+        with logs, profile, contextlib.closing(loader):
             logs.say(_opening(run, start_mode, first, config, mesh))
             for step in range(first + 1, last + 1):
                 with clock.waiting():
                     batch = next(batches)
                 if train_step is None:  # tracing makes constants, which the guard forbids
                     logs.say(f"{run.path}: compiling")
-                    train_step = compile_step(method, config.haze, state, batch, root)
+                    skip = config.not_finite == "skip"
+                    train_step = compile_step(method, config.haze, state, batch, root, skip=skip)
+                    logs.say(f"{run.path}: {_memory(train_step)}")
+                profile.before(step)
                 with jax.transfer_guard("disallow"):
                     state, scalars = train_step(state, batch, root)
+                profile.after(step, scalars)
                 pending.append((step, scalars))
                 if len(pending) > _IN_FLIGHT:
                     jax.block_until_ready(pending[-1 - _IN_FLIGHT][1])
@@ -168,10 +193,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 evaluating = bool(examples) and (step % config.evaluate_every == 0 or at_end)
                 logging = step % config.log_every == 0 or at_end
                 if saving or evaluating or logging or step == first + 1:
-                    values, more = _fetch(run, pending)
-                    bad += more
-                    values["bad_examples"] = float(bad)
-                    data.check_bad_share(config.data, bad=bad, batches=step, size=size)
+                    values = watch.look(pending, logs.say)
                 if step == first + 1:
                     clock.restart(step)  # the first step compiles
                 if logging:
@@ -183,12 +205,14 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                         scores, pictures = validate(method, _local(state.ema), examples)
                         logs.scalars(step, scores)
                         logs.pictures(step, pictures)
+                        if _is_best(run, scores):
+                            keep(run.best, state, scores, step)
                     if saving:
                         logs.flush()
                         checkpoints.save(
                             step,
                             state,
-                            {"next_batch": step, "bad_examples": bad, **origin},
+                            {"next_batch": step, **watch.counts, **origin},
                         )
                 if stopping:
                     break
@@ -198,80 +222,25 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             if finished and logs.primary and (step > first or not run.weights.exists()):
                 if examples and not scores:
                     scores, _ = validate(method, _local(state.ema), examples)
-                card = {
-                    "data": saved_config["data"],
-                    "recipe": saved_config,
-                    "scores": scores,
-                    "terms": "those of the training data",
-                }
-                save_weights(run.weights, _local(state.ema), saved_config["method"], card)
+                keep(run.weights, state, scores, step)
             logs.say(_closing(run, step, finished, config))
     return TrainResult(state, step, finished, stopped_by, scores)
 
 
-def _check_data(method: Method, config: TrainConfig) -> None:
-    given, haze = config.data, config.haze
-    if method.unpaired:
-        for field, kind in (("train", "hazy"), ("clear", "clear")):
-            if not getattr(given, field):
-                reason = f"learns from unpaired pictures; say where the {kind} ones come from"
-                raise InputError(f"DataConfig.{field}", f"is empty: {method.name} {reason}")
-        if haze is not None:
-            reason = f"must be None: {method.name} learns haze from the hazy pictures"
-            raise InputError("TrainConfig.haze", reason)
-    elif given.clear and given.train:
-        reason = f"{method.name} learns from pairs, which train names"
-        raise InputError("DataConfig.clear", f"must be empty: {reason}")
-    elif given.clear and (haze is None or haze.share < 1):
-        reason = f"{method.name} learns from pairs; clear ones alone serve with haze of share 1"
-        raise InputError("DataConfig.train", f"is empty: {reason}")
+def _is_best(run: RunDirectory, scores: Mapping[str, float]) -> bool:
+    """Whether no earlier step of the run scored as well."""
+    if not run.best.is_dir():
+        return True
+    return scores[SCORE] > read_json(run.best / "card.json")["scores"][SCORE]
 
 
-def _initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:
-    weights = find_weights(source)
-    name = weights.config.get("name")
-    if name != config.method.name:
-        raise InputError(source, f"holds weights of {name}, the run trains {config.method.name}")
-    own = config_to_dict(config.method)
-    fields = [
-        field
-        for field, value in weights.config.items()
-        if field != "objective" and value != own.get(field)
-    ]
-    if fields:
-        raise InputError(source, f"was trained with another {', '.join(fields)} than the run has")
-    match(weights.variables, shapes, source=source)
-    return weights.variables
-
-
-def _check_position(
-    run: RunDirectory, position: Mapping[str, Any], fingerprint: str, config: TrainConfig
-) -> None:
-    if position["data"] != fingerprint:
-        raise InputError(run.path, "the data is not what the run began with")
-    if position["next_batch"] > config.steps:
-        raise InputError(
-            run.path, f"is at step {position['next_batch']}, past the {config.steps} asked for"
-        )
-
-
-def _fetch(
-    run: RunDirectory, pending: collections.deque[tuple[int, Scalars]]
-) -> tuple[dict[str, float], int]:
-    """Looks at all steps since the last call: scalars of the newest, damaged examples of all."""
-    steps = [step for step, _ in pending]
-    fetched = jax.device_get([scalars for _, scalars in pending])
-    pending.clear()
-    for step, scalars in zip(steps, fetched, strict=True):
-        wrong = [f"{name} is {value}" for name, value in scalars.items() if not np.isfinite(value)]
-        if wrong:
-            raise InputError(
-                run.path,
-                f"{', '.join(wrong)} at step {step}; checkpoints are of before, "
-                "try a lower learning rate",
-            )
-    bad = sum(int(scalars.pop(BAD)) for scalars in fetched)
-    return {name: float(value) for name, value in fetched[-1].items()}, bad
+def _memory(step: jax.stages.Compiled) -> str:
+    """What a compiled step takes of each device."""
+    found = step.memory_analysis()
+    if found is None:
+        return "the device does not tell what a step takes"
+    state, beside = found.argument_size_in_bytes / 1e6, found.temp_size_in_bytes / 1e6
+    return f"state and batch take {state:,.0f} MB of each device, a step {beside:,.0f} MB beside"
 
 
 def _agreed(signal: int | None) -> int | None:

@@ -1,8 +1,6 @@
 """One training step as one compiled program: haze on the fly, then the method's own step."""
 
 import functools
-from collections.abc import Callable
-from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +13,10 @@ from dehaze_jax.training.rehazing import rehaze
 BAD = "bad"
 """In a batch: damaged examples in whose place others stand; summed over processes."""
 
-_INIT, _STEPS, _HAZE = 0, 1, 2  # streams of random numbers
+SKIPPED = "skipped"
+"""Among the scalars: whether the step left the state as it was."""
 
-Step: TypeAlias = Callable[[TrainState, Batch, Key], tuple[TrainState, Scalars]]
+_INIT, _STEPS, _HAZE = 0, 1, 2  # streams of random numbers
 
 
 def create_state(method: Method, crop_size: int, root: Key) -> TrainState:
@@ -28,7 +27,13 @@ def create_state(method: Method, crop_size: int, root: Key) -> TrainState:
 
 
 def train_step(
-    method: Method, haze: HazeConfig | None, state: TrainState, batch: Batch, root: Key
+    method: Method,
+    haze: HazeConfig | None,
+    state: TrainState,
+    batch: Batch,
+    root: Key,
+    *,
+    skip: bool = False,
 ) -> tuple[TrainState, Scalars]:
     """Trains on one batch; everything random is a function of the root key and the step.
 
@@ -38,9 +43,11 @@ def train_step(
         state: before the step.
         batch: see `data.train_batches`.
         root: key of the run.
+        skip: a step with a scalar that is not finite changes nothing but the number of the step.
 
     Returns:
-        The state after the step; scalars of the method, and the number of damaged examples.
+        The state after the step; scalars of the method, the number of damaged examples, and with
+        `skip` whether the step was skipped.
     """
     bad = jnp.sum(batch[BAD])
     batch = {name: value for name, value in batch.items() if name != BAD}
@@ -50,14 +57,25 @@ def train_step(
     )
     if haze is not None:
         batch = rehaze(haze, batch, key_haze)
-    state, scalars = method.train_step(state, batch, key)
-    return state, {**scalars, BAD: bad}
+    after, scalars = method.train_step(state, batch, key)
+    if skip:
+        finite = jnp.stack([jnp.isfinite(value).all() for value in scalars.values()]).all()
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
+        after = kept.replace(step=after.step)
+        scalars = {**scalars, SKIPPED: ~finite}
+    return after, {**scalars, BAD: bad}
 
 
 def compile_step(
-    method: Method, haze: HazeConfig | None, state: TrainState, batch: Batch, root: Key
-) -> Step:
+    method: Method,
+    haze: HazeConfig | None,
+    state: TrainState,
+    batch: Batch,
+    root: Key,
+    *,
+    skip: bool = False,
+) -> jax.stages.Compiled:
     """Compiles `train_step` for arrays like these; the state is donated and stays replicated."""
-    step = functools.partial(train_step, method, haze)
+    step = functools.partial(train_step, method, haze, skip=skip)
     jitted = jax.jit(step, donate_argnums=0, out_shardings=root.sharding)
     return jitted.lower(state, batch, root).compile()

@@ -16,6 +16,9 @@ from dehaze_jax.restoring.comparing import side_by_side
 from dehaze_jax.restoring.restorer import Restorer
 
 _PROTOCOL = "rgb-full"
+SCORE = f"{_PROTOCOL}/psnr"
+"""The score by which weights are the best of a run."""
+
 _PSNR = dataclasses.replace(PROTOCOLS[_PROTOCOL], scores=("psnr",))
 _PANEL_WIDTH = 320
 

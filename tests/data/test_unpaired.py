@@ -1,4 +1,5 @@
 import itertools
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,14 @@ import pytest
 import tifffile
 from scipy.stats import chi2
 
-from dehaze_jax.data import DataConfig, fingerprint, open_prepared, prepare, train_batches
+from dehaze_jax.data import (
+    DataConfig,
+    batch_names,
+    fingerprint,
+    open_prepared,
+    prepare,
+    train_batches,
+)
 from dehaze_jax.data.sources import open_training
 from dehaze_jax.errors import InputError
 
@@ -423,3 +431,24 @@ if __name__ == "__main__":
     command = [sys.executable, str(script), *folders["train"], *folders["clear"], further]
     done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
     assert done.stdout.startswith(f"{tmp_path}/clear/105.png: cannot be read")
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_names_are_those_of_what_is_drawn(folders, step):
+    config = DataConfig(**folders, batch_size=8, crop_size=2)
+    (batch,) = _batches(config, 1, start_step=step)
+    levels = [
+        round(float(side[place].mean()) * 255)
+        for place in range(8)
+        for side in (batch["hazy"], batch["clear"])
+    ]
+    names = batch_names(config, seed=0, step=step)
+    assert [int(pathlib.Path(name).stem) for name in names] == levels
+
+
+def test_names_of_pairs(prepared):
+    config = DataConfig(train=(prepared,), batch_size=8, crop_size=2)
+    (batch,) = _batches(config, 1, start_step=2)
+    levels = [round(float(hazy.mean()) * 255) for hazy in batch["hazy"]]
+    names = batch_names(config, seed=0, step=2)
+    assert names == [f"{prepared}: {level - 10:03d}" for level in levels]

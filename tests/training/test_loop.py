@@ -21,7 +21,7 @@ from dehaze_jax.data import DataConfig
 from dehaze_jax.errors import InputError
 from dehaze_jax.haze import PRESETS, HazeConfig
 from dehaze_jax.methods.config import OptimiserConfig
-from dehaze_jax.storage import Checkpoints, load_weights
+from dehaze_jax.storage import Checkpoints, RunDirectory, load_weights
 from dehaze_jax.training import MeshConfig, TrainConfig, train
 from dehaze_jax.training.step import train_step as training_step
 
@@ -356,18 +356,115 @@ def test_a_damaged_checkpoint_is_refused(toy, tmp_path):
         train(make_config(tmp_path), console=QUIET)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(toy, tmp_path, monkeypatch):
-    def bad(config, *, start_step, **rest):
-        for number, batch in enumerate(toy.batches(config, start_step=start_step, **rest)):
-            if number == 7:
-                batch["hazy"][0, 0, 0, 0] = np.nan
-            yield batch
+@pytest.fixture
+def spoil(toy, monkeypatch):
+    """Puts NaN into some batches, by their numbers."""
 
-    monkeypatch.setattr("dehaze_jax.data.train_batches", bad)
-    with pytest.raises(InputError, match=r"loss is nan at step 8;"):
+    def spoil(*numbers):
+        def batches(config, *, start_step, **rest):
+            every = toy.batches(config, start_step=start_step, **rest)
+            for number, batch in enumerate(every, start=start_step):
+                if number in numbers:
+                    batch["hazy"][0, 0, 0, 0] = np.nan
+                yield batch
+
+        monkeypatch.setattr("dehaze_jax.data.train_batches", batches)
+
+    return spoil
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_batch(spoil, tmp_path):
+    spoil(7)
+    reason = r"loss is nan at step 8; .*; its batch: toy 7-0, toy 7-1, toy 7-2, toy 7-3$"
+    with pytest.raises(InputError, match=reason):
         train(make_config(tmp_path), console=QUIET)
     with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
         assert checkpoints.steps() == [4]
+
+
+def test_a_skipped_step_changes_nothing_but_the_number_of_steps(spoil, tmp_path):
+    spoil(7, 11)
+    said = io.StringIO()
+    console = rich.console.Console(file=said, width=500)
+    changes = {"not_finite": "skip", "log_every": 1, "save_every": 1, "keep_checkpoints": 20}
+    result = train(make_config(tmp_path, **changes), console=console)
+    assert result.finished
+    assert int(result.state.step) == 12
+    assert "gain is nan, loss is nan at step 8, skipped; its batch: toy 7-0" in said.getvalue()
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        for name in ("variables", "ema", "opt_state"):
+            before, after, later = (checkpoints.restore_part(name, step) for step in (7, 8, 9))
+            assert_same_bits(before, after)
+            assert any(
+                np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (after, later)), strict=True)
+            )
+    lines = {line["step"]: line for line in metrics(tmp_path)}
+    assert [lines[step]["skipped_steps"] for step in (7, 8, 11, 12)] == [0, 1, 1, 2]
+    assert lines[8]["loss"] == lines[7]["loss"]  # of the newest step that was finite
+
+
+def test_skipped_steps_are_counted_on_after_a_stop(spoil, tmp_path):
+    spoil(3, 8)
+    for stop_after in (5, None):
+        train(make_config(tmp_path, not_finite="skip", stop_after=stop_after), console=QUIET)
+    assert metrics(tmp_path)[-1]["skipped_steps"] == 2
+
+
+def test_ten_steps_in_a_row_that_are_not_finite_end_the_run(spoil, tmp_path):
+    spoil(*range(4, 30))
+    with pytest.raises(InputError, match=r"at step 14, and 9 before it; try a lower"):
+        train(make_config(tmp_path, steps=30, not_finite="skip"), console=QUIET)
+
+
+def test_without_anything_to_skip_the_bits_are_the_same(toy, tmp_path):
+    stops = train(make_config(tmp_path / "a"), console=QUIET)
+    skips = train(make_config(tmp_path / "b", not_finite="skip"), console=QUIET)
+    assert_same_bits(stops.state, skips.state)
+
+
+def test_the_best_weights_are_kept(toy, tmp_path, monkeypatch):
+    scores = iter([20.0, 22.0, 21.0, 23.0, 22.5, 22.9])
+    kept = []
+
+    def validate(method, variables, examples):
+        kept.append(jax.device_get(variables))
+        return {"rgb-full/psnr": next(scores)}, {}
+
+    monkeypatch.setattr("dehaze_jax.training.loop.validate", validate)
+    data = DataConfig(train=("t",), validation=("v",), batch_size=4, crop_size=8)
+    config = make_config(tmp_path, data=data, evaluate_every=2)
+    train(dataclasses.replace(config, stop_after=6), console=QUIET)
+    best = load_weights(tmp_path / "best")
+    assert (best.card["step"], best.card["scores"]) == (4, {"rgb-full/psnr": 22.0})
+    assert_same_bits(best.variables, kept[1])
+    train(config, console=QUIET)
+    best = load_weights(tmp_path / "best")
+    assert best.card["step"] == 8
+    assert_same_bits(best.variables, kept[3])
+    assert load_weights(tmp_path / "weights").card["step"] == 12
+
+
+@pytest.mark.parametrize("steps", [(5, 6), (11, 40)])
+def test_some_steps_are_profiled(toy, tmp_path, steps):
+    train(make_config(tmp_path, profile_steps=steps), console=QUIET)
+    assert list((tmp_path / "profile").glob("**/*.xplane.pb"))
+
+
+def test_no_step_is_profiled_unless_asked_for(toy, tmp_path):
+    train(make_config(tmp_path), console=QUIET)
+    assert not (tmp_path / "profile").exists()
+
+
+def test_the_memory_of_a_step_is_told(toy, tmp_path):
+    said = io.StringIO()
+    train(make_config(tmp_path), console=rich.console.Console(file=said, width=500))
+    assert "state and batch take 0 MB of each device, a step 0 MB beside" in said.getvalue()
+
+
+def test_two_runs_in_one_directory_are_refused(toy, tmp_path):
+    with RunDirectory(tmp_path).claim(), pytest.raises(InputError, match="is training in it"):
+        train(make_config(tmp_path), console=QUIET)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_the_step_is_traced_once(toy, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import re
 import subprocess
 import sys
 
@@ -38,11 +39,20 @@ def test_a_config_survives_json(haze):
         ("seed", -1),
         ("validation_pictures", -1),
         ("stop_after", 0),
+        ("profile_steps", (3, 2)),
+        ("profile_steps", (0, 2)),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(field, value):
-    with pytest.raises(InputError, match=f"TrainConfig.{field}: {value} must"):
+    with pytest.raises(InputError, match=re.escape(f"TrainConfig.{field}: {value} must")):
         TrainConfig(**{field: value})
+
+
+def test_an_unknown_way_with_what_is_not_finite_is_refused():
+    with pytest.raises(
+        InputError, match=r"TrainConfig\.not_finite: 'ignore' is none of stop, skip"
+    ):
+        TrainConfig(not_finite="ignore")
 
 
 @pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}])

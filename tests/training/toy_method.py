@@ -95,12 +95,17 @@ def training_size(config):
     return 100
 
 
+def batch_names(config, *, seed, step):
+    return [f"toy {step}-{place}" for place in range(config.batch_size)]
+
+
 PARTS = (
     (methods, "build", build),
     (data, "train_batches", batches),
     (data, "open_prepared", open_prepared),
     (data, "fingerprint", fingerprint),
     (data, "training_size", training_size),
+    (data, "batch_names", batch_names),
 )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from dehaze_jax.arrays import Image, Key, Params, Tree
 from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.bilateral.guides import COLOURS, ConvolutionGuide, guide_variables
-from dehaze_jax.methods.bilateral.released import ReleasedNetwork
+from dehaze_jax.methods.bilateral.released import Context, ReleasedNetwork
 from dehaze_jax.methods.bilateral.slim import SlimNetwork
 from dehaze_jax.methods.config import OptimiserConfig, RestoreOptions
 from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser, start
@@ -54,9 +54,9 @@ def _shrink(config: BilateralConfig, hazy: Image) -> Tree:
     return make_network(config).shrink(hazy.reshape(-1, *hazy.shape[-3:]))
 
 
-@partial(jax.jit, static_argnames="config")
-def _predict(config: BilateralConfig, variables: Params, copies: Tree) -> Tree:
-    return make_network(config).apply(variables, copies, method="predict")
+@partial(jax.jit, static_argnames=("config", "method"))
+def _predict(config: BilateralConfig, variables: Params, copies: Tree, *, method: str) -> Tree:
+    return make_network(config).apply(variables, copies, method=method)
 
 
 def summarise(
@@ -64,10 +64,17 @@ def summarise(
 ) -> Tree:
     """Runs the low-resolution networks.
 
-    Two programs, so that only the shrinking is compiled anew for another size of picture.
+    Several programs, so that only the shrinking is compiled anew for another size of picture, and
+    because XLA on CPUs holds what two U-Nets of one program need at the same time.
     """
     del options
-    return _predict(config, variables, _shrink(config, hazy))
+    copies = _shrink(config, hazy)
+    if config.size == "slim":
+        return _predict(config, variables, copies, method="predict")
+    return Context(
+        _predict(config, variables, copies.proxy, method="predict_grid"),
+        _predict(config, variables, copies.features, method="predict_features"),
+    )
 
 
 def render(

@@ -102,20 +102,30 @@ class ReleasedNetwork(nn.Module):
 
     def predict(self, copies: Copies, *, train: bool = False) -> Context:
         """Runs the U-Nets."""
+        features = self.predict_features(copies.features, train=train)
+        return Context(self.predict_grid(copies.proxy, train=train), features)
+
+    def predict_features(
+        self, copy: Float[Array, "b f f 3"], *, train: bool = False
+    ) -> Float[Array, "b f f 3"]:
+        """What the models are applied to."""
+        return nn.sigmoid(self.feature_network(copy, train=train))
+
+    def predict_grid(self, copy: Float[Array, "b p p 3"], *, train: bool = False) -> Grid:
+        """The bilateral grid of affine models."""
         config = self.config
-        features = nn.sigmoid(self.feature_network(copies.features, train=train))
-        predicted = self.grid_network(copies.proxy, train=train)
+        predicted = self.grid_network(copy, train=train)
         if config.coefficients == "positive":
             predicted = nn.sigmoid(predicted)
         cells, depth = config.grid_size, config.grid_depth
         if config.grid_layout == "spatial":
             pooled = _pool(predicted, cells, cells)
-            return Context(pooled.reshape(*pooled.shape[:3], depth, 12), features)
+            return pooled.reshape(*pooled.shape[:3], depth, 12)
         # Published: a plain reshape of [b, 3, 4 depth, cells^2] to [b, 12, depth, cells, cells].
         pooled = _pool(predicted, 4 * depth, cells**2)
         axes = pooled.reshape(-1, 4, depth, cells, cells, 3)  # column, z, y, x, output colour
         grid = axes.transpose(0, 3, 4, 2, 5, 1)
-        return Context(grid.reshape(*grid.shape[:4], 12), features)
+        return grid.reshape(*grid.shape[:4], 12)
 
     def spread(
         self,

@@ -1,0 +1,44 @@
+"""A recording of some steps by JAX's profiler."""
+
+import os
+
+import jax
+
+from dehaze_jax.methods.protocol import Scalars
+
+
+class Profile:
+    """Records a range of steps; a context manager that ends a recording under way.
+
+    Args:
+        folder: for TensorBoard's profile plug-in, XProf or Perfetto.
+        steps: first and last one; None records nothing.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], steps: tuple[int, int] | None):
+        self._folder = os.fspath(folder)
+        self._first, self._last = steps or (0, 0)
+        self._records = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+
+    def before(self, step: int) -> None:
+        """Begins to record where this is one of the steps."""
+        if not self._records and self._first <= step <= self._last:
+            jax.profiler.start_trace(self._folder)
+            self._records = True
+
+    def after(self, step: int, scalars: Scalars) -> None:
+        """Ends the recording after the last step, when it is done."""
+        if self._records and step == self._last:
+            jax.block_until_ready(scalars)
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._records:
+            jax.profiler.stop_trace()
+            self._records = False
