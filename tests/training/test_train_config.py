@@ -49,10 +49,8 @@ def test_values_out_of_range_are_refused_by_name(field, value):
 
 
 def test_an_unknown_way_with_what_is_not_finite_is_refused():
-    with pytest.raises(
-        InputError, match=r"TrainConfig\.not_finite: 'ignore' is none of stop, skip"
-    ):
-        TrainConfig(not_finite="ignore")
+    with pytest.raises(InputError, match=r"run\.json: .*ignore"):
+        config_from_dict(TrainConfig, {"not_finite": "ignore"}, source="run.json")
 
 
 @pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}])
