@@ -28,7 +28,12 @@ from dehaze_jax.training.hosts import together
 from dehaze_jax.training.logs import Clock, Logs
 from dehaze_jax.training.profiling import Profile
 from dehaze_jax.training.provenance import machine
-from dehaze_jax.training.starting import check_data, check_position, initial_weights
+from dehaze_jax.training.starting import (
+    check_data,
+    check_mesh,
+    check_position,
+    initial_weights,
+)
 from dehaze_jax.training.step import compile_step, create_state
 from dehaze_jax.training.stopping import StopRequest
 from dehaze_jax.training.validation import SCORE, open_validation, validate
@@ -75,6 +80,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     mesh = meshes.make_mesh(config.mesh)
     meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
+    check_mesh(method, config.mesh)
     check_data(method, config)
     fingerprint = data.fingerprint(config.data)
     origin = {"seed": config.seed, "data": fingerprint}

@@ -15,6 +15,7 @@ from PIL import Image
 from tiny_nedr import TINY, pictures
 
 from dehaze_jax.data import DataConfig
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods import OptimiserConfig
 from dehaze_jax.methods.protocol import TrainState
 from dehaze_jax.training import MeshConfig, TrainConfig, train
@@ -74,6 +75,11 @@ def test_stopped_and_gone_on_with_ends_with_the_same_bits(config, straight, tmp_
     parts = run(config, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, straight.state, parts.state)
     assert [line["loss"] for line in parts.log] == [line["loss"] for line in straight.log]
+
+
+def test_rows_are_not_divided(config, tmp_path):
+    with pytest.raises(InputError, match=r"TrainConfig\.mesh\.space: must be 1: nedr"):
+        run(config, tmp_path, mesh=MeshConfig(data=1, space=2))
 
 
 def test_two_devices_have_the_losses_and_statistics_of_one(config, straight, tmp_path):

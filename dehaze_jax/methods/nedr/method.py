@@ -49,6 +49,8 @@ def build(config: NedrConfig, optimiser: OptimiserConfig, total_steps: int) -> M
         render=render,
         overview=_OVERVIEW * config.proxy_size,
         unpaired=True,
+        # At the coarsest scales a device would have a row or two, and XLA's gradients are NaN.
+        divides_rows=False,
         maps=lambda context, rows, where: restoring.find_maps(config, context, rows, where),
     )
 
