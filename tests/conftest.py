@@ -9,11 +9,16 @@ import pathlib
 
 # Most of the time goes into compiling, and most of that into machine code: it is made quickly, not
 # to be quick. XLA's own passes (fusion, layouts, sharding) are as ever. Flags from outside win.
-_QUICK = ["--xla_backend_optimization_level=0"]
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    _QUICK.append("--xla_cpu_use_fusion_emitters=false")  # later ones do not know it and end
 os.environ["XLA_FLAGS"] = " ".join(
-    (*_QUICK, os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4")
+    (
+        "--xla_backend_optimization_level=0",
+        # Later ones do not know this flag, and end.
+        "--xla_cpu_use_fusion_emitters=false"
+        if importlib.metadata.version("jaxlib").startswith("0.10.")
+        else "",
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=4",
+    )
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
