@@ -35,9 +35,13 @@ class MeshConfig:
     """Devices along the batch; -1 takes all that `space` leaves."""
     space: int = 1
     """Devices along the rows of every picture."""
+    fsdp: int = 0
+    """Arrays of at least so many values, parameters, averages and moments of the optimiser, are
+    divided over the devices of `data`; 0 keeps all of them whole on every device."""
 
     def __post_init__(self):
         rules = {
+            "fsdp": (self.fsdp >= 0, "must not be negative"),
             "data": (self.data == -1 or self.data >= 1, "must be -1 or positive"),
             "space": (self.space >= 1, "must be positive"),
         }

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import rich.console
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from dehaze_jax import data, methods
 from dehaze_jax.arrays import Params
@@ -99,9 +99,12 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         everywhere = meshes.replicated(mesh)
         root = jax.jit(functools.partial(jax.random.key, config.seed), out_shardings=everywhere)()
         create = functools.partial(create_state, method, config.data.crop_size)
+        shapes = jax.eval_shape(create, root)
+        where = meshes.state_shardings(mesh, shapes, above=config.mesh.fsdp)
         shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-            jax.eval_shape(create, root),
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            shapes,
+            where,
         )
 
         # Own checkpoint, given weights, scratch.
@@ -117,11 +120,9 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         elif config.init_from is not None:
             start_mode = "weights"
             variables = initial_weights(config.init_from, config, shapes.variables)
-            state = jax.jit(method.start, out_shardings=everywhere)(
-                jax.device_put(variables, everywhere)
-            )
+            state = jax.jit(method.start, out_shardings=where)(variables)
         else:
-            state = jax.jit(create, out_shardings=everywhere)(root)
+            state = jax.jit(create, out_shardings=where)(root)
 
         if jax.process_index() == 0:
             run.write_config(saved_config)
@@ -150,9 +151,9 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         batches = meshes.device_batches(loader, mesh)
 
         def keep(
-            folder: pathlib.Path, state: TrainState, scores: Mapping[str, float], step: int
+            folder: pathlib.Path, weights: Params, scores: Mapping[str, float], step: int
         ) -> None:
-            """Writes the averaged weights."""
+            """Writes averaged weights."""
             card = {
                 "data": saved_config["data"],
                 "recipe": saved_config,
@@ -160,7 +161,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 "scores": scores,
                 "terms": "those of the training data",
             }
-            save_weights(folder, _local(state.ema), saved_config["method"], card)
+            save_weights(folder, weights, saved_config["method"], card)
 
         last = min(config.steps, config.stop_after or config.steps)
         step = first
@@ -207,12 +208,14 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     logs.scalars(step, {**values, **speeds})
                     clock.restart(step)
                 with clock.pause():
-                    if evaluating and logs.primary:
-                        scores, pictures = validate(method, _local(state.ema), examples)
-                        logs.scalars(step, scores)
-                        logs.pictures(step, pictures)
-                        if _is_best(run, scores):
-                            keep(run.best, state, scores, step)
+                    if evaluating:
+                        weights = _whole(state.ema, everywhere)
+                        if logs.primary:
+                            scores, pictures = validate(method, weights, examples)
+                            logs.scalars(step, scores)
+                            logs.pictures(step, pictures)
+                            if _is_best(run, scores):
+                                keep(run.best, weights, scores, step)
                     if saving:
                         logs.flush()
                         checkpoints.save(
@@ -225,10 +228,12 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             checkpoints.wait()
 
             finished = step >= config.steps
-            if finished and logs.primary and (step > first or not run.weights.exists()):
-                if examples and not scores:
-                    scores, _ = validate(method, _local(state.ema), examples)
-                keep(run.weights, state, scores, step)
+            if finished:
+                weights = _whole(state.ema, everywhere)
+                if logs.primary and (step > first or not run.weights.exists()):
+                    if examples and not scores:
+                        scores, _ = validate(method, weights, examples)
+                    keep(run.weights, weights, scores, step)
             logs.say(_closing(run, step, finished, config))
     return TrainResult(state, step, finished, stopped_by, scores)
 
@@ -256,8 +261,10 @@ def _agreed(signal: int | None) -> int | None:
     return int(multihost_utils.process_allgather(np.int32(signal or 0)).max()) or None
 
 
-def _local(tree: Params) -> Params:
-    """Replicated arrays as arrays of one device of this process."""
+def _whole(tree: Params, everywhere: NamedSharding) -> Params:
+    """Arrays of one device of this process, each whole; all processes have to call it together."""
+    if not all(leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
+        tree = jax.jit(lambda tree: tree, out_shardings=everywhere)(tree)
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 

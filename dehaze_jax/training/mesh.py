@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
 from dehaze_jax.training.config import MeshConfig
 
@@ -44,7 +45,7 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
             f"{data} x {config.space} devices asked for; {processes} processes need all of the "
             f"{len(devices)} that they have",
         )
-    if (own := len(devices) // processes) % config.space:
+    if processes > 1 and (own := len(devices) // processes) % config.space:
         raise InputError(
             "TrainConfig.mesh.space", f"{config.space} does not divide the {own} of each process"
         )
@@ -76,6 +77,27 @@ def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int) -> None:
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same array on every device."""
     return NamedSharding(mesh, P())
+
+
+def state_shardings(mesh: Mesh, shapes: Tree, *, above: int) -> Tree:
+    """Where the arrays of a training state lie.
+
+    Args:
+        mesh: devices.
+        shapes: of the state.
+        above: arrays of at least so many values are divided over `data`, along the longest of their
+            axes that divides; all others, and with 0 all, are whole on every device.
+    """
+
+    def choose(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        count = mesh.shape["data"]
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % count == 0]
+        if not above or leaf.size < above or not axes:
+            return replicated(mesh)
+        longest = max(axes, key=lambda axis: leaf.shape[axis])
+        return NamedSharding(mesh, P(*[None] * longest, "data"))
+
+    return jax.tree.map(choose, shapes)
 
 
 def batch_sharding(mesh: Mesh, rank: int) -> NamedSharding:

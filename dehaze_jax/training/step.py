@@ -75,7 +75,8 @@ def compile_step(
     *,
     skip: bool = False,
 ) -> jax.stages.Compiled:
-    """Compiles `train_step` for arrays like these; the state is donated and stays replicated."""
+    """Compiles `train_step` for arrays like these; the state is donated and stays where it is."""
     step = functools.partial(train_step, method, haze, skip=skip)
-    jitted = jax.jit(step, donate_argnums=0, out_shardings=root.sharding)
+    where = jax.tree.map(lambda leaf: leaf.sharding, state)
+    jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, root.sharding))
     return jitted.lower(state, batch, root).compile()

@@ -500,6 +500,30 @@ def test_four_devices_give_the_parameters_of_one(toy, tmp_path, mesh):
     assert len(four.state.variables["params"]["gain"].sharding.device_set) == 4
 
 
+@pytest.mark.devices
+def test_divided_states_give_the_parameters_of_whole_ones(toy, tmp_path):
+    """Gain and offset have three values, so they divide over three devices."""
+    divided = MeshConfig(data=3, fsdp=2)
+    changes = {"data": DataConfig(train=("t",), validation=("v",), batch_size=6, crop_size=8)}
+    one = train(make_config(tmp_path / "one", **changes), console=QUIET)
+    # Begun whole, gone on with divided, and the other way round.
+    for name, meshes in {"a": (divided, divided), "b": (MeshConfig(data=1), divided)}.items():
+        for mesh, stop_after in zip(meshes, (5, None), strict=True):
+            config = make_config(tmp_path / name, mesh=mesh, stop_after=stop_after, **changes)
+            result = train(config, console=QUIET)
+        gain = result.state.variables["params"]["gain"]
+        assert gain.sharding.spec == jax.sharding.PartitionSpec("data")
+        assert gain.addressable_data(0).shape == (1,)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+            jax.device_get(one.state.variables),
+            jax.device_get(result.state.variables),
+        )
+        assert result.scores == pytest.approx(one.scores, abs=1e-3)
+        weights = load_weights(tmp_path / name / "weights").variables
+        assert_same_bits(weights, result.state.ema)
+
+
 def test_validation_scores_and_pictures_are_logged(toy, tmp_path):
     config = make_config(
         tmp_path,

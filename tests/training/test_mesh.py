@@ -1,10 +1,16 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.training import MeshConfig, make_mesh
-from dehaze_jax.training.mesh import batch_sharding, check_batch, device_batches
+from dehaze_jax.training.mesh import (
+    batch_sharding,
+    check_batch,
+    device_batches,
+    state_shardings,
+)
 
 pytestmark = pytest.mark.devices
 
@@ -36,6 +42,16 @@ def test_shapes(config, shape):
 def test_meshes_that_the_devices_do_not_fill_are_refused(config, reason):
     with pytest.raises(InputError, match=reason):
         make_mesh(config)
+
+
+def test_large_arrays_are_divided_along_their_longest_axis_that_divides():
+    mesh = make_mesh(MeshConfig(data=2, space=2))
+    sizes = {"large": (3, 4, 8), "odd": (3, 5, 7), "small": (2, 2), "one": (30, 1)}
+    shapes = {name: jax.ShapeDtypeStruct(size, jnp.float32) for name, size in sizes.items()}
+    found = state_shardings(mesh, shapes, above=30)
+    specs = {name: tuple(sharding.spec) for name, sharding in found.items()}
+    assert specs == {"large": (None, None, "data"), "odd": (), "small": (), "one": ("data",)}
+    assert not any(tuple(s.spec) for s in state_shardings(mesh, shapes, above=0).values())
 
 
 def test_batches_that_do_not_divide_are_refused():

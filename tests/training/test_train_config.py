@@ -53,7 +53,7 @@ def test_an_unknown_way_with_what_is_not_finite_is_refused():
         config_from_dict(TrainConfig, {"not_finite": "ignore"}, source="run.json")
 
 
-@pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}])
+@pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}, {"fsdp": -1}])
 def test_mesh_values_out_of_range_are_refused(changes):
     with pytest.raises(InputError, match=rf"MeshConfig\.{next(iter(changes))}: "):
         MeshConfig(**changes)
