@@ -1,6 +1,7 @@
 """How a loader process is set up. No JAX: it would start its devices there."""
 
 import ctypes
+import signal
 import sys
 
 import cv2
@@ -22,6 +23,8 @@ def set_up_loader(index: int, count: int) -> None:
         count: number of processes.
     """
     del index, count  # all are alike
+    # Ctrl-C is for the program, which still reads until it has stopped.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     if sys.platform == "linux":
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none

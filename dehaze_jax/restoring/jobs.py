@@ -92,7 +92,8 @@ def restore_files(
     """Restores files one after the other and goes on past those that fail.
 
     While a picture is restored, the next is read and the one before written: at most three are
-    held. Folders of targets are made where they are missing. No result is left half-written.
+    held, and each result is told when the next picture is restored. Folders of targets are made
+    where they are missing. No result is left half-written.
 
     Args:
         jobs: from `plan`.
@@ -100,7 +101,7 @@ def restore_files(
         progress: called after every strip of a picture with rows done and rows in all.
 
     Yields:
-        One result for each job in order, when its files are there.
+        One result for each job in order; its files are there.
     """
     jobs = iter(jobs)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:

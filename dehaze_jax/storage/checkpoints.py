@@ -4,6 +4,7 @@ A checkpoint is a folder named by its step. It is written in the background unde
 and renamed when it is whole, so an interruption at any point leaves the earlier ones.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -67,7 +68,9 @@ class Checkpoints:
             if kind is None:
                 self.wait()
         finally:
-            with _SavingErrors(self.folder):
+            # Where something failed before, that is what is to be told.
+            masked = contextlib.suppress(InputError) if kind else contextlib.nullcontext()
+            with masked, _SavingErrors(self.folder):
                 self._manager.close()
 
     def latest(self) -> int | None:
@@ -169,6 +172,8 @@ class Checkpoints:
                 step, args=ocp.args.Composite(state=how, position=ocp.args.JsonRestore())
             )
         except Exception as error:  # TensorStore and JSON errors have no common class
+            if _is_of_devices(error):
+                raise
             raise InputError(self.folder / str(step), f"is damaged: {error}") from error
         return read["state"], read["position"]
 
@@ -234,13 +239,18 @@ class _SavingErrors:
         return self
 
     def __exit__(self, kind, error, _):
-        if error is None or not isinstance(error, Exception):
+        if error is None or not isinstance(error, Exception) or _is_of_devices(error):
             return
         for folder in self.folder.glob(f"*.{_TEMPORARY}"):
             shutil.rmtree(folder, ignore_errors=True)
         # TensorStore puts the cause last, then the specification of the array.
         reason = str(error).split(" [tensorstore_spec")[0].rsplit("/", 1)[-1]
         raise InputError(self.folder, f"checkpoint not saved: {reason}") from error
+
+
+def _is_of_devices(error: Exception) -> bool:
+    """Whether processes that save or read together have lost one another."""
+    return jax.process_count() > 1 and isinstance(error, jax.errors.JaxRuntimeError)
 
 
 def _named(tree: Tree) -> dict[str, tuple[tuple[int, ...], str]]:

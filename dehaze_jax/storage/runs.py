@@ -4,7 +4,8 @@ import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Collection, Mapping
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dehaze_jax.errors import InputError
@@ -51,6 +52,31 @@ class RunDirectory:
         """
         busy = InputError(self.path, "another process is training in it")
         return locked(self.path / ".lock", busy)
+
+    def drop_best(self, step: int) -> None:
+        """Removes `best` where it is of a later step, or cannot be read: of another start."""
+        card = self._best_card()
+        if self.best.exists() and (card is None or card.get("step", step + 1) > step):
+            shutil.rmtree(self.best, ignore_errors=True)
+
+    def is_best(self, name: str, scores: Mapping[str, float], scored_on: Sequence[str]) -> bool:
+        """Whether no weights in `best` have as high a score, of the same pictures.
+
+        Args:
+            name: of the score.
+            scores: of new weights.
+            scored_on: ids of the pictures.
+        """
+        card = self._best_card()
+        if card is None or card.get("scored_on") != list(scored_on):
+            return True
+        return scores[name] > card["scores"][name]
+
+    def _best_card(self) -> dict[str, Any] | None:
+        try:
+            return read_json(self.best / "card.json")
+        except InputError:
+            return None
 
     def check_config(self, config: Mapping[str, Any], *, may_change: Collection[str] = ()) -> None:
         """Refuses a config under which the run would not go on as it began.

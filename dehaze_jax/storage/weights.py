@@ -68,14 +68,18 @@ def save_weights(
     }
     with as_input_error(folder, "cannot be written"):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f".{folder.name}.*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         new = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             new.chmod(0o755)
             (new / _TENSORS).write_bytes(tensors)
             write_json(new / _CONFIG, dict(config))
             write_json(new / _CARD, card)
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():  # one rename after the other: what is there is always whole
+                folder.rename(new.with_name(f"{new.name}.old"))
             new.rename(folder)
+            shutil.rmtree(new.with_name(f"{new.name}.old"), ignore_errors=True)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise

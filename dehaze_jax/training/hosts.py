@@ -5,8 +5,11 @@ import os
 from collections.abc import Iterator
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from dehaze_jax.errors import InputError
+from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.training.config import HostsConfig
 
 _AUTO = "auto"
@@ -36,12 +39,36 @@ def connect(config: HostsConfig) -> None:
             cluster_detection_method=None if auto else "deactivate",
             initialization_timeout=config.patience,
             heartbeat_timeout_seconds=config.patience,
+            shutdown_timeout_seconds=config.patience,
         )
     except ValueError as error:
         reason = "no launcher that JAX knows started this process (SLURM, Open MPI, GKE, TPU)"
         raise InputError("HostsConfig.coordinator", f"{config.coordinator}: {reason}") from error
     except RuntimeError as error:
         raise InputError("HostsConfig.coordinator", _first_line(error)) from error
+
+
+@contextlib.contextmanager
+def claimed(run: RunDirectory) -> Iterator[None]:
+    """`run.claim` by the first process, for all; if it fails, all of them end.
+
+    Raises:
+        InputError: another run is at work in the directory.
+    """
+    refused = None
+    with contextlib.ExitStack() as held:
+        if jax.process_index() == 0:
+            try:
+                held.enter_context(run.claim())
+            except InputError as error:
+                refused = error
+        if jax.process_count() > 1:
+            others = multihost_utils.broadcast_one_to_all(np.asarray(refused is not None))
+            if bool(others) and refused is None:
+                refused = InputError(run.path, "process 0 may not train in it")
+        if refused is not None:
+            raise refused
+        yield
 
 
 @contextlib.contextmanager
@@ -54,7 +81,7 @@ def together(run: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
             raise
         reason = f"process {jax.process_index()} lost another one of {jax.process_count()}"
         raise InputError(

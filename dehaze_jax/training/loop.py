@@ -5,7 +5,7 @@ import contextlib
 import functools
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,13 +18,12 @@ from dehaze_jax.arrays import Params
 from dehaze_jax.methods.protocol import TrainState
 from dehaze_jax.storage.checkpoints import Checkpoints
 from dehaze_jax.storage.configs import config_to_dict
-from dehaze_jax.storage.files import read_json
 from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.storage.trees import count_parameters
 from dehaze_jax.storage.weights import save_weights
 from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
-from dehaze_jax.training.hosts import together
+from dehaze_jax.training.hosts import claimed, together
 from dehaze_jax.training.logs import Clock, Logs
 from dehaze_jax.training.profiling import Profile
 from dehaze_jax.training.provenance import machine
@@ -87,11 +86,10 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     size = data.training_size(config.data)
     examples = open_validation(config.data, config.validation_pictures)
     run = RunDirectory(config.workdir)
-    alone = run.claim() if jax.process_index() == 0 else contextlib.nullcontext()
 
     with (
-        alone,
         together(run.path),
+        claimed(run),
         Checkpoints(run.checkpoints, keep=config.keep_checkpoints) as checkpoints,
         StopRequest() as stop,
     ):
@@ -131,7 +129,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     "start": start_mode,
                     "step": first,
                     **machine(),
-                    "mesh": dict(mesh.shape),
+                    "mesh": {**mesh.shape, "fsdp": config.mesh.fsdp},
                     "global_batch": config.data.batch_size,
                     **origin,
                     "parameters": count_parameters(shapes.variables),
@@ -139,6 +137,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 resumed=first > 0,
             )
             run.truncate_metrics(first)
+            run.drop_best(first)
 
         loader = data.train_batches(
             config.data,
@@ -159,6 +158,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 "recipe": saved_config,
                 "step": step,
                 "scores": scores,
+                "scored_on": [example.id for example in examples],
                 "terms": "those of the training data",
             }
             save_weights(folder, weights, saved_config["method"], card)
@@ -182,7 +182,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     logs.say(f"{run.path}: compiling")
                     skip = config.not_finite == "skip"
                     train_step = compile_step(method, config.haze, state, batch, root, skip=skip)
-                    logs.say(f"{run.path}: {_memory(train_step)}")
+                    logs.say(f"{run.path}: {_memory(train_step.memory_analysis())}")
                 profile.before(step)
                 with jax.transfer_guard("disallow"):
                     state, scalars = train_step(state, batch, root)
@@ -214,7 +214,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                             scores, pictures = validate(method, weights, examples)
                             logs.scalars(step, scores)
                             logs.pictures(step, pictures)
-                            if _is_best(run, scores):
+                            if run.is_best(SCORE, scores, [example.id for example in examples]):
                                 keep(run.best, weights, scores, step)
                     if saving:
                         logs.flush()
@@ -238,16 +238,8 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     return TrainResult(state, step, finished, stopped_by, scores)
 
 
-def _is_best(run: RunDirectory, scores: Mapping[str, float]) -> bool:
-    """Whether no earlier step of the run scored as well."""
-    if not run.best.is_dir():
-        return True
-    return scores[SCORE] > read_json(run.best / "card.json")["scores"][SCORE]
-
-
-def _memory(step: jax.stages.Compiled) -> str:
-    """What a compiled step takes of each device."""
-    found = step.memory_analysis()
+def _memory(found: Any) -> str:
+    """What XLA says that a step takes of each device, if it does."""
     if found is None:
         return "the device does not tell what a step takes"
     state, beside = found.argument_size_in_bytes / 1e6, found.temp_size_in_bytes / 1e6
@@ -264,8 +256,13 @@ def _agreed(signal: int | None) -> int | None:
 def _whole(tree: Params, everywhere: NamedSharding) -> Params:
     """Arrays of one device of this process, each whole; all processes have to call it together."""
     if not all(leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
-        tree = jax.jit(lambda tree: tree, out_shardings=everywhere)(tree)
+        tree = _gather(tree, everywhere)
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
+@functools.partial(jax.jit, static_argnames="everywhere")
+def _gather(tree: Params, everywhere: NamedSharding) -> Params:
+    return jax.lax.with_sharding_constraint(tree, everywhere)
 
 
 def _opening(

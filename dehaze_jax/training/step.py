@@ -13,8 +13,8 @@ from dehaze_jax.training.rehazing import rehaze
 BAD = "bad"
 """In a batch: damaged examples in whose place others stand; summed over processes."""
 
-SKIPPED = "skipped"
-"""Among the scalars: whether the step left the state as it was."""
+FINITE = "finite"
+"""Among the scalars: whether all others are finite, and all variables after the step."""
 
 _INIT, _STEPS, _HAZE = 0, 1, 2  # streams of random numbers
 
@@ -43,11 +43,11 @@ def train_step(
         state: before the step.
         batch: see `data.train_batches`.
         root: key of the run.
-        skip: a step with a scalar that is not finite changes nothing but the number of the step.
+        skip: a step that is not finite changes nothing but the number of the step.
 
     Returns:
-        The state after the step; scalars of the method, the number of damaged examples, and with
-        `skip` whether the step was skipped.
+        The state after the step; scalars of the method, the number of damaged examples, and whether
+        the step is finite.
     """
     bad = jnp.sum(batch[BAD])
     batch = {name: value for name, value in batch.items() if name != BAD}
@@ -58,12 +58,13 @@ def train_step(
     if haze is not None:
         batch = rehaze(haze, batch, key_haze)
     after, scalars = method.train_step(state, batch, key)
+    # A gradient that is not finite need not show in what the method tells.
+    told = jax.tree.leaves((scalars, after.variables))
+    finite = jnp.stack([jnp.isfinite(value).all() for value in told]).all()
     if skip:
-        finite = jnp.stack([jnp.isfinite(value).all() for value in scalars.values()]).all()
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
         after = kept.replace(step=after.step)
-        scalars = {**scalars, SKIPPED: ~finite}
-    return after, {**scalars, BAD: bad}
+    return after, {**scalars, BAD: bad, FINITE: finite}
 
 
 def compile_step(

@@ -12,7 +12,7 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.methods.protocol import Scalars
 from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.training.config import TrainConfig
-from dehaze_jax.training.step import BAD, SKIPPED
+from dehaze_jax.training.step import BAD, FINITE
 
 Pending: TypeAlias = collections.deque[tuple[int, Scalars]]
 """Steps that were started, with what they will say."""
@@ -54,7 +54,7 @@ class Watch:
             Scalars of the newest step that was finite, and the counts.
 
         Raises:
-            InputError: a scalar is not finite, and `config.not_finite` or ten such steps in a row
+            InputError: a step is not finite, and `config.not_finite` or ten such steps in a row
                 end the run; or more examples are damaged than may be.
         """
         steps = [step for step, _ in pending]
@@ -62,10 +62,10 @@ class Watch:
         pending.clear()
         for step, scalars in zip(steps, fetched, strict=True):
             self._bad += int(scalars.pop(BAD))
-            scalars.pop(SKIPPED, None)
-            wrong = [f"{name} is {value}" for name, value in scalars.items() if _is_wrong(value)]
-            if wrong:
-                self._complain(step, f"{', '.join(wrong)} at step {step}", say)
+            if not scalars.pop(FINITE):
+                wrong = [f"{name} is {x}" for name, x in scalars.items() if not np.isfinite(x)]
+                said = ", ".join(wrong) or "a gradient is not finite"
+                self._complain(step, f"{said} at step {step}", say)
             else:
                 self._in_a_row = 0
                 self._values = {name: float(value) for name, value in scalars.items()}
@@ -84,7 +84,3 @@ class Watch:
         if self._in_a_row == _IN_A_ROW:
             reason = f"{what}, and {_IN_A_ROW - 1} before it; try a lower learning rate; {batch}"
             raise InputError(self._run.path, reason)
-
-
-def _is_wrong(value: np.ndarray) -> bool:
-    return not np.isfinite(value)

@@ -135,7 +135,7 @@ def test_the_loss_falls(first, run):
 @pytest.mark.devices
 def test_a_batch_over_devices_equals_one_device():
     """Loss, gradients, and batch statistics, which are those of the whole batch."""
-    # Levels of fewer rows than devices would get wrong gradients: see docs/training.md.
+    # Levels of fewer rows than devices would get wrong gradients: see docs/scale.md.
     config = dataclasses.replace(CONFIGS["slim, convolutions"], width=4, proxy_size=64)
     variables = random_variables(config)
     mesh = Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ("data", "space"))

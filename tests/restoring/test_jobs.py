@@ -1,6 +1,7 @@
 import dataclasses
 import errno
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -117,3 +118,55 @@ def test_progress_counts_rows(tmp_path, colours):
     jobs = [Job(tmp_path / "in.png", tmp_path / "out.png")]
     list(restore_files(jobs, halve, progress=lambda *now: seen.append(now)))
     assert seen == [(7, 7)]
+
+
+def test_reading_and_writing_go_on_while_a_picture_is_restored(tmp_path, colours, monkeypatch):
+    """The second picture is restored only when the third is read and the first is written."""
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        image.write(tmp_path / "in" / f"{number}.png", colours)
+    read_third, written_first = threading.Event(), threading.Event()
+
+    def spied_read(path):
+        picture = image.read(path)
+        if path.name == "2.png":
+            read_third.set()
+        return picture
+
+    def spied_write(path, picture):
+        image.write(path, picture)
+        if path.name == "0.png":
+            written_first.set()
+
+    monkeypatch.setattr("dehaze_jax.restoring.jobs.read", spied_read)
+    monkeypatch.setattr("dehaze_jax.restoring.jobs.write", spied_write)
+    calls = []
+
+    def restorer(pixels, *, progress=None):
+        calls.append(len(calls))
+        if len(calls) == 2:
+            assert read_third.wait(20)
+            assert written_first.wait(20)
+        return pixels
+
+    results = list(restore_files(plan([tmp_path / "in"], tmp_path / "out"), restorer))
+    assert [result.job.source.name for result in results] == [f"{n}.png" for n in range(4)]
+    assert not any(result.error for result in results)
+
+
+def test_results_keep_their_order_where_some_fail(tmp_path, colours, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        image.write(tmp_path / "in" / f"{number}.png", colours)
+    (tmp_path / "in" / "2.png").write_bytes(b"no picture")
+
+    def full(path, picture):
+        if path.name == "1.png":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        image.write(path, picture)
+
+    monkeypatch.setattr("dehaze_jax.restoring.jobs.write", full)
+    jobs = plan([tmp_path / "in"], tmp_path / "out")
+    results = list(restore_files(jobs, lambda pixels, *, progress=None: pixels))
+    assert [result.job for result in results] == list(jobs)
+    assert [result.error is None for result in results] == [True, False, False, True]

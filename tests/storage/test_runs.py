@@ -88,3 +88,31 @@ def test_a_file_system_without_locks_keeps_nobody_out(run, monkeypatch):
     monkeypatch.setattr("fcntl.flock", unsupported)
     with run.claim():
         pass
+
+
+def put_best(run, **card):
+    run.best.mkdir(parents=True, exist_ok=True)
+    (run.best / "card.json").write_text(json.dumps({"step": 8, "scored_on": ["a", "b"], **card}))
+
+
+def test_the_best_is_the_highest_score_of_the_same_pictures(run):
+    assert run.is_best("psnr", {"psnr": 1.0}, ["a", "b"])
+    put_best(run, scores={"psnr": 20.0})
+    for score, best in ((19.0, False), (20.0, False), (20.1, True)):
+        assert run.is_best("psnr", {"psnr": score}, ["a", "b"]) == best
+    assert run.is_best("psnr", {"psnr": 19.0}, ["a", "c"])
+
+
+@pytest.mark.parametrize(("step", "kept"), [(7, False), (8, True), (9, True)])
+def test_the_best_of_a_later_step_is_of_another_start(run, step, kept):
+    put_best(run, scores={"psnr": 20.0})
+    run.drop_best(step)
+    assert run.best.exists() == kept
+
+
+def test_a_best_that_was_cut_off_is_none(run):
+    run.best.mkdir(parents=True)
+    (run.best / "card.json").write_text("{")
+    assert run.is_best("psnr", {"psnr": 1.0}, ["a"])
+    run.drop_best(9)
+    assert not run.best.exists()

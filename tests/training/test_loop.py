@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +119,7 @@ def test_the_record_and_config_are_there_before_the_first_step(toy, tmp_path, mo
     assert record["start"] == "scratch"
     assert record["parameters"] == 6
     assert record["global_batch"] == 4
-    assert record["mesh"] == {"data": 1, "space": 1}
+    assert record["mesh"] == {"data": 1, "space": 1, "fsdp": 0}
     assert record["versions"]["jax"] == jax.__version__
     assert record["data"] == toy.fingerprint(make_config(tmp_path).data)
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 5
@@ -456,9 +457,33 @@ def test_no_step_is_profiled_unless_asked_for(toy, tmp_path):
 
 
 def test_the_memory_of_a_step_is_told(toy, tmp_path):
+    from dehaze_jax.training.loop import _memory
+
     said = io.StringIO()
     train(make_config(tmp_path), console=rich.console.Console(file=said, width=500))
-    assert "state and batch take 0 MB of each device, a step 0 MB beside" in said.getvalue()
+    assert "MB of each device, a step" in said.getvalue()
+    sizes = types.SimpleNamespace(argument_size_in_bytes=3e9, temp_size_in_bytes=5e6)
+    assert _memory(sizes) == "state and batch take 3,000 MB of each device, a step 5 MB beside"
+    assert "does not tell" in _memory(None)
+
+
+def test_a_gradient_that_shows_in_no_scalar_stops_the_run(toy, tmp_path, monkeypatch):
+    def build(config, optimiser, *, total_steps):
+        method = toy.build(config, optimiser, total_steps=total_steps)
+
+        def train_step(state, batch, key):
+            state, scalars = method.train_step(state, batch, key)
+            gain = jnp.where(state.step == 6, jnp.nan, state.variables["params"]["gain"])
+            params = {**state.variables["params"], "gain": gain}
+            return state.replace(variables={"params": params}), {"loss": scalars["loss"]}
+
+        return dataclasses.replace(method, train_step=train_step)
+
+    monkeypatch.setattr("dehaze_jax.methods.build", build)
+    with pytest.raises(InputError, match="a gradient is not finite at step 6; checkpoints are of"):
+        train(make_config(tmp_path, save_every=1), console=QUIET)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.latest() == 5
 
 
 def test_two_runs_in_one_directory_are_refused(toy, tmp_path):

@@ -104,7 +104,7 @@ def test_two_processes_give_the_parameters_of_one(start, tmp_path):
         np.testing.assert_allclose(two["params"][name], one["params"][name], atol=1e-5)
     record = json.loads((tmp_path / "two" / "run.json").read_text())
     assert record["processes"] == 2
-    assert record["mesh"] == {"data": 4, "space": 1}
+    assert record["mesh"] == {"data": 4, "space": 1, "fsdp": 0}
     lines = (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines if "loss" in line] == list(range(2, 41, 2))
 
