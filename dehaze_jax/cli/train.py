@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import os
 import pathlib
 import sys
 from typing import Annotated
@@ -52,7 +53,13 @@ def main(args: list[str]) -> int:
     from dehaze_jax.training.loop import train
 
     connect(options.hosts)
-    result = train(options.config, console=console)
+    try:
+        result = train(options.config, console=console)
+    except InputError as error:
+        if options.hosts.coordinator is None:
+            raise
+        console.print(f"dehaze-jax: error: {error}", highlight=False, markup=False, soft_wrap=True)
+        os._exit(1)  # at a normal exit JAX waits for the others, and aborts where one is gone
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 

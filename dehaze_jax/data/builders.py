@@ -138,7 +138,8 @@ def _judge(
         listing.unlink(missing_ok=True)
         return
     write_json(listing, report)
-    more = f"; {len(faults) - 1} more in {listing}" if faults[1:] else ""
+    more = f"; {len(faults) - 1} more in {listing}" if faults[1:] else f"; see {listing}"
+    more += "; --bad skip leaves them out"
     raise InputError(faults[0].subject, f"{faults[0].reason}{more}")
 
 

@@ -136,6 +136,6 @@ def _draw_psnr(axes: Axes, looks: Sequence[Look]) -> None:
         linewidth=0.6,
     )
     axes.set(xlabel="PSNR, dB", ylabel="pictures")
-    axes.set_title("hazy against clear", loc="left", fontsize=10)
+    axes.set_title("hazy against clear", loc="left", fontsize=10, pad=20)  # above the legend
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98))

@@ -80,9 +80,9 @@ def add_haze(
             zero.
     """
     if not 0 <= beta < math.inf:
-        raise InputError("beta", f"{beta} is not a number from zero up")
+        raise InputError("beta", f"must be a number that is not negative, not {beta}")
     if len(airlight) != 3 or not all(0 <= channel <= 1 for channel in airlight):
-        raise InputError("airlight", "must be three numbers in [0, 1]")
+        raise InputError("airlight", "must be three numbers, each in [0, 1]")
     if not 0 <= non_homogeneous <= _LARGEST_SPREAD:
         raise InputError("non-homogeneous", f"{non_homogeneous} is not in 0 to {_LARGEST_SPREAD}")
     if seed < 0:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Image, Key, Plane
+from dehaze_jax.errors import InputError
 from dehaze_jax.haze.config import HazeConfig
 from dehaze_jax.haze.degradation import camera_noise, compress_jpeg
 from dehaze_jax.haze.density import altitude_falloff, density_field
@@ -66,7 +67,13 @@ def synthesise(
         depth: distance to the camera, not negative; what is not finite, as the sky may be, is put
             at the farthest point that is. None makes up a `procedural_depth`.
         config: what the haze is drawn from.
+
+    Raises:
+        InputError: the picture is of integers, or has not three channels.
     """
+    if not jnp.issubdtype(clear.dtype, jnp.floating) or clear.shape[2:] != (3,):
+        reason = f"must be float [h, w, 3] in [0, 1], not {clear.dtype} {list(clear.shape)}"
+        raise InputError("clear", reason)
     key_parameters, key_depth, key_density, key_noise = jax.random.split(key, 4)
     drawn = draw_haze(key_parameters, config=config)
     if depth is None:

@@ -78,7 +78,8 @@ class HostsConfig:
         }
         for name in ("processes", "process"):
             given = getattr(self, name) is not None
-            rules[name] = (given == named, "goes with host:port, and only with it")
+            rule = "is needed with a coordinator host:port" if named else "goes with host:port only"
+            rules[name] = (given == named, rule)
         check_fields(self, rules)
         if self.processes is not None and self.process is not None:
             inside = 0 <= self.process < self.processes

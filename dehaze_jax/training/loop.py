@@ -234,6 +234,9 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     if examples and not scores:
                         scores, _ = validate(method, weights, examples)
                     keep(run.weights, weights, scores, step)
+            if config.profile_steps is not None:
+                done = "none of the steps to profile was run"
+                logs.say(f"{run.path}: {done if profile.missed else f'profile in {run.profile}'}")
             logs.say(_closing(run, step, finished, config))
     return TrainResult(state, step, finished, stopped_by, scores)
 

@@ -18,7 +18,7 @@ class Profile:
     def __init__(self, folder: str | os.PathLike[str], steps: tuple[int, int] | None):
         self._folder = os.fspath(folder)
         self._first, self._last = steps or (0, 0)
-        self._records = False
+        self._records = self._any = False
 
     def __enter__(self):
         return self
@@ -30,13 +30,18 @@ class Profile:
         """Begins to record where this is one of the steps."""
         if not self._records and self._first <= step <= self._last:
             jax.profiler.start_trace(self._folder)
-            self._records = True
+            self._records = self._any = True
 
     def after(self, step: int, scalars: Scalars) -> None:
         """Ends the recording after the last step, when it is done."""
         if self._records and step == self._last:
             jax.block_until_ready(scalars)
             self._stop()
+
+    @property
+    def missed(self) -> bool:
+        """Whether steps were asked for and none was recorded."""
+        return self._last > 0 and not self._any
 
     def _stop(self) -> None:
         if self._records:

@@ -1,5 +1,6 @@
 """Interrupts as requests that the loop answers between two steps."""
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -30,4 +31,6 @@ class StopRequest:
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if self.signal is None:  # the loop may be compiling, for minutes
+            os.write(2, b"stopping after this step; a second Ctrl-C ends at once\n")
         self.signal = number

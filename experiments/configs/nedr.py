@@ -5,6 +5,8 @@
     dehaze-jax train experiments/configs/nedr.py --workdir runs/nedr
     python experiments/weights/release.py --run runs/nedr --name nedr
 
+The weights that ship were trained before there was a `range_weight`, that is with 0.
+
 `base` is the slim network: an hour on two CPU cores. `plain` is the same without coordinates.
 `published` is the network of the paper under the recipe of its authors (squares of the full shorter
 side, 256 x 256, batch 6, Adam at 1e-4), on our pictures, and `released` what their code computes;

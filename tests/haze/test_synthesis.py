@@ -1,5 +1,7 @@
 import dataclasses
 import functools
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -199,3 +201,15 @@ def test_depth_of_nothing_is_no_haze():
     nothing = jnp.zeros((HEIGHT, WIDTH))
     ours = haze.synthesise(KEYS[0], CLEAR[0], nothing, config=PLAIN)
     np.testing.assert_allclose(ours.hazy, CLEAR[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("picture", ["np.zeros((8, 8, 3), np.uint8)", "np.zeros((8, 8))"])
+def test_pictures_of_integers_and_grey_ones_are_refused(picture):
+    """In a process without the checks of types that tests have."""
+    code = (
+        "import jax, numpy as np; from dehaze_jax import haze\n"
+        f"try: haze.synthesise(jax.random.key(0), {picture}, config=haze.HazeConfig())\n"
+        "except ValueError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("clear: must be float [h, w, 3] in [0, 1], not ")
