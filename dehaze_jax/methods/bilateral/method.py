@@ -71,10 +71,10 @@ def summarise(
     copies = _shrink(config, hazy)
     if config.size == "slim":
         return _predict(config, variables, copies, method="predict")
-    return Context(
-        _predict(config, variables, copies.proxy, method="predict_grid"),
-        _predict(config, variables, copies.features, method="predict_features"),
-    )
+    grid = _predict(config, variables, copies.proxy, method="predict_grid")
+    # One after the other.
+    copy, _ = jax.lax.optimization_barrier((copies.features, grid))
+    return Context(grid, _predict(config, variables, copy, method="predict_features"))
 
 
 def render(
