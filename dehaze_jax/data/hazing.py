@@ -80,7 +80,7 @@ def add_haze(
             zero.
     """
     if not 0 <= beta < math.inf:
-        raise InputError("beta", f"must be a number that is not negative, not {beta}")
+        raise InputError("beta", f"{beta} must be a number, and not negative")
     if len(airlight) != 3 or not all(0 <= channel <= 1 for channel in airlight):
         raise InputError("airlight", "must be three numbers, each in [0, 1]")
     if not 0 <= non_homogeneous <= _LARGEST_SPREAD:

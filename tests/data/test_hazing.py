@@ -69,7 +69,7 @@ def test_uneven_haze_differs_from_even_haze(clear):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beta": -1.0}, "beta: -1.0 is not a number from zero up"),
+        ({"beta": -1.0}, "beta: -1.0 must be a number, and not negative"),
         ({"beta": float("nan")}, "beta: nan"),
         ({"beta": float("inf")}, "beta: inf"),
         ({"beta": 1.0, "seed": -1}, "seed: -1 is below zero"),

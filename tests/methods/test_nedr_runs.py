@@ -1,4 +1,4 @@
-"""A small NeDR under the real loop, on unpaired pictures in folders: stopped runs, and meshes.
+"""A small NeDR under the real loop on two devices, on unpaired pictures in folders: stopped runs.
 
 Of the methods it has most state to lose: three optimisers, and statistics beside the parameters.
 """
@@ -52,7 +52,7 @@ def config(tmp_path_factory):
         steps=3,
         log_every=1,
         save_every=1,
-        mesh=MeshConfig(data=1),
+        mesh=MeshConfig(data=2),
     )
 
 
@@ -75,23 +75,9 @@ def test_stopped_and_gone_on_with_ends_with_the_same_bits(config, straight, tmp_
     parts = run(config, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, straight.state, parts.state)
     assert [line["loss"] for line in parts.log] == [line["loss"] for line in straight.log]
+    assert straight.devices == parts.devices == 2
 
 
 def test_rows_are_not_divided(config, tmp_path):
     with pytest.raises(InputError, match=r"TrainConfig\.mesh\.space: must be 1: nedr"):
         run(config, tmp_path, mesh=MeshConfig(data=1, space=2))
-
-
-def test_two_devices_have_the_losses_and_statistics_of_one(config, straight, tmp_path):
-    two = run(config, tmp_path, mesh=MeshConfig(data=2))
-    # Each device alone would normalise its half of the batch: the first step tells.
-    for name in ("loss", "gradient_norm_critics", "critic_hazy", "depth", "density"):
-        expected = straight.log[0][name]
-        np.testing.assert_allclose(two.log[0][name], expected, rtol=1e-4, err_msg=name)
-    # Later, Adam's steps have the size of the rate also where a gradient is rounding alone.
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-2, atol=2e-3),
-        straight.state.variables["batch_stats"],
-        two.state.variables["batch_stats"],
-    )
-    assert two.devices == 2
