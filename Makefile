@@ -10,7 +10,7 @@ WORKERS ?= 2
 VARIANT ?= full
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench study lock clean
+.PHONY: help demo test test-long lint bench study lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed ## prepare, train, resume, evaluate and restore, small;
 
 test: $(VENV)/.installed-test ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+test-long: $(VENV)/.installed-test ## those tests that take minutes each
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test ## style, types and import contracts
 	$(BIN)/ruff check .

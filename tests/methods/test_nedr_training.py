@@ -14,6 +14,7 @@ from dehaze_jax import haze
 from dehaze_jax.methods import NedrObjectiveConfig, OptimiserConfig, build
 from dehaze_jax.methods.nedr.networks import Networks, find_airlight
 from dehaze_jax.methods.nedr.objective import CRITICS, DEPTH, GENERATORS
+from dehaze_jax.storage import Checkpoints
 
 RATE = 1e-3
 OPTIMISER = OptimiserConfig(
@@ -213,6 +214,20 @@ def test_every_part_of_every_network_learns():
                 params,
             )
             assert max(jax.tree.leaves(moved)) > 0, f"{name}/{part}"
+
+
+def test_a_checkpoint_keeps_every_bit_of_the_state(tmp_path):
+    """Three optimisers, statistics and singular vectors beside the parameters."""
+    _, state, _ = first_step()
+    place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), state
+    )
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state, {})
+        checkpoints.wait()
+        restored, _ = checkpoints.restore(shapes)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), jax.device_get(state))
 
 
 def test_average_covers_statistics():

@@ -111,7 +111,7 @@ def test_two_processes_give_the_parameters_of_one(start, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_one_alone_goes_on(start, tmp_path):
-    codes, said = ended(start("run", "plain", "SIGKILL:20"))
+    codes, said = ended(start("run", "plain", "SIGKILL:20", patience=10))
     assert codes[1] == -signal.SIGKILL
     # Who notices first: a step that wants the other's part, or the heartbeats, which abort.
     assert codes[0] in (1, -signal.SIGABRT), said[0]
