@@ -33,7 +33,7 @@ from dehaze_jax.training.starting import (
     check_position,
     initial_weights,
 )
-from dehaze_jax.training.step import compile_step, create_state
+from dehaze_jax.training.step import compile_step, create_state, train_step
 from dehaze_jax.training.stopping import StopRequest
 from dehaze_jax.training.validation import SCORE, open_validation, validate
 from dehaze_jax.training.watching import Pending, Watch
@@ -85,6 +85,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     origin = {"seed": config.seed, "data": fingerprint}
     size = data.training_size(config.data)
     examples = open_validation(config.data, config.validation_pictures)
+    scored_on = [example.id for example in examples]
     run = RunDirectory(config.workdir)
 
     with (
@@ -158,7 +159,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                 "recipe": saved_config,
                 "step": step,
                 "scores": scores,
-                "scored_on": [example.id for example in examples],
+                "scored_on": scored_on,
                 "terms": "those of the training data",
             }
             save_weights(folder, weights, saved_config["method"], card)
@@ -171,21 +172,22 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         watch = Watch(run, config, size=size, counts=counts)
         profile = Profile(run.profile, config.profile_steps)
         clock = Clock()
-        train_step = None
+        compiled = None
         logs = Logs(run, first=first, total=config.steps, console=console)
         with logs, profile, contextlib.closing(loader):
             logs.say(_opening(run, start_mode, first, config, mesh))
             for step in range(first + 1, last + 1):
                 with clock.waiting():
                     batch = next(batches)
-                if train_step is None:  # tracing makes constants, which the guard forbids
+                if compiled is None:  # tracing makes constants, which the guard forbids
                     logs.say(f"{run.path}: compiling")
                     skip = config.not_finite == "skip"
-                    train_step = compile_step(method, config.haze, state, batch, root, skip=skip)
-                    logs.say(f"{run.path}: {_memory(train_step.memory_analysis())}")
+                    plain = functools.partial(train_step, method, config.haze, skip=skip)
+                    compiled = compile_step(plain, state, batch, root)
+                    logs.say(f"{run.path}: {_memory(compiled.memory_analysis())}")
                 profile.before(step)
                 with jax.transfer_guard("disallow"):
-                    state, scalars = train_step(state, batch, root)
+                    state, scalars = compiled(state, batch, root)
                 profile.after(step, scalars)
                 pending.append((step, scalars))
                 if len(pending) > _IN_FLIGHT:
@@ -214,7 +216,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                             scores, pictures = validate(method, weights, examples)
                             logs.scalars(step, scores)
                             logs.pictures(step, pictures)
-                            if run.is_best(SCORE, scores, [example.id for example in examples]):
+                            if run.is_best(SCORE, scores, scored_on):
                                 keep(run.best, weights, scores, step)
                     if saving:
                         logs.flush()

@@ -1,6 +1,7 @@
 """One training step as one compiled program: haze on the fly, then the method's own step."""
 
-import functools
+from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,9 @@ FINITE = "finite"
 """Among the scalars: whether all others are finite, and all variables after the step."""
 
 _INIT, _STEPS, _HAZE = 0, 1, 2  # streams of random numbers
+
+Step: TypeAlias = Callable[[TrainState, Batch, Key], tuple[TrainState, Scalars]]
+"""`train_step` of some method."""
 
 
 def create_state(method: Method, crop_size: int, root: Key) -> TrainState:
@@ -67,17 +71,8 @@ def train_step(
     return after, {**scalars, BAD: bad, FINITE: finite}
 
 
-def compile_step(
-    method: Method,
-    haze: HazeConfig | None,
-    state: TrainState,
-    batch: Batch,
-    root: Key,
-    *,
-    skip: bool = False,
-) -> jax.stages.Compiled:
-    """Compiles `train_step` for arrays like these; the state is donated and stays where it is."""
-    step = functools.partial(train_step, method, haze, skip=skip)
+def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.stages.Compiled:
+    """Compiles a step for arrays like these; the state is donated and stays where it is."""
     where = jax.tree.map(lambda leaf: leaf.sharding, state)
     jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, root.sharding))
     return jitted.lower(state, batch, root).compile()
