@@ -10,10 +10,10 @@ WORKERS ?= 2
 VARIANT ?= full
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench study lock clean
+.PHONY: help demo test test-slow lint bench study lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed" >&2; exit 1; }
@@ -34,8 +34,8 @@ demo: $(VENV)/.installed ## prepare, train, resume, evaluate and restore, small;
 test: $(VENV)/.installed-test ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-test-long: $(VENV)/.installed-test ## those tests that take minutes each
-	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+test-slow: $(VENV)/.installed-test ## those tests that take minutes each
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test ## style, types and import contracts
 	$(BIN)/ruff check .

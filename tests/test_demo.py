@@ -7,7 +7,6 @@ from dehaze_jax.image.files import read
 from dehaze_jax.storage.runs import RunDirectory
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dehazeflow", "bilateral"])
 def test_the_demo_does_all_it_says(method, tmp_path):
     output = tmp_path / "demo"

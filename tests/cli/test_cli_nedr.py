@@ -34,7 +34,6 @@ def hazy(tmp_path):
     return tmp_path / "in.png"
 
 
-@pytest.mark.slow
 def test_maps_explain_the_restored_picture(tmp_path, hazy, nedr):
     arguments = [str(hazy), str(tmp_path / "out.png"), "--weights", str(nedr), "--maps"]
     assert restore.main(arguments) == 0
@@ -54,7 +53,6 @@ def test_maps_explain_the_restored_picture(tmp_path, hazy, nedr):
     np.testing.assert_allclose(picture / 65535, maps["depth"] / maps["depth"].max(), atol=1e-5)
 
 
-@pytest.mark.slow
 def test_haze_by_the_model(tmp_path, hazy, nedr):
     options = ["--weights", str(nedr), "--beta", "1.3", "--airlight", "0.8", "0.7", "0.6"]
     assert render.main([str(hazy), str(tmp_path / "out.png"), *options]) == 0

@@ -185,7 +185,7 @@ def _middles(folder, crop_size=8):
 
 
 @pytest.mark.parametrize(
-    ("process_count", "workers"), [(1, 0), (2, 0), pytest.param(1, 2, marks=pytest.mark.slow)]
+    ("process_count", "workers"), [(1, 0), (2, 0), (1, 2)]
 )
 def test_evaluation_takes_each_example_once_and_fills_the_last_batch(five, process_count, workers):
     config = DataConfig(
@@ -256,7 +256,6 @@ def test_bad_requests_are_refused(tmp_path, pairs):
         train_batches(DataConfig(train=(pairs,)), seed=0, process_count=3)
 
 
-@pytest.mark.slow
 def test_batches_of_processes_leave_nothing_in_shared_memory(pairs):
     config = DataConfig(train=(pairs,), batch_size=2, crop_size=8, workers=1)
     batches = train_batches(config, seed=0)

@@ -203,7 +203,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
 def test_workers_change_nothing_and_one_that_is_killed_ends_the_run(tmp_path, damaged):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -398,7 +398,6 @@ assert not loaded, loaded
     subprocess.run(command, check=True)
 
 
-@pytest.mark.slow
 def test_workers_change_nothing_start_no_device_and_name_a_damaged_file(tmp_path, folders, levels):
     code = """
 import itertools, sys

@@ -108,7 +108,6 @@ SAMPLES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("folder", SAMPLES)
 def test_the_real_pictures_are_prepared_as_they_are_listed(tmp_path, shared_data, ids_of, folder):
     split_of = {"train": "train", "val": "validation", "eval": "test", "unpaired": "test"}

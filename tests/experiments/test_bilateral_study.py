@@ -100,7 +100,6 @@ class TestCases:
         assert case.train.optimiser.warmup_steps == 20
 
 
-@pytest.mark.slow
 def test_training_itself_reports_the_same(tmp_path):
     sets = (prepare(SMOKE.landscapes, tmp_path, Console(quiet=True)),)
     case = next(case for case in cases(SMOKE, sets) if case.name == "slim")

@@ -87,7 +87,6 @@ def output(tmp_path_factory):
     return output
 
 
-@pytest.mark.slow
 class TestSmoke:
     def test_rows(self, output):
         with (output / "results.csv").open() as file:

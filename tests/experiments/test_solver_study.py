@@ -131,7 +131,6 @@ def rows(output):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.slow
 class TestSmoke:
     def test_every_solve_is_there_once(self, rows):
         fields = ["straight", "thinning", "rotation", "stiff", "scattering"]

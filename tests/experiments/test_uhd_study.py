@@ -107,7 +107,6 @@ def test_sheet_shows_the_middle():
     assert np.array_equal(shown[:, -20:], 255 - picture[15:35, 25:45])
 
 
-@pytest.mark.slow
 def test_whole_study(tmp_path):
     results = study("smoke", tmp_path, console=Console(quiet=True))
     assert set(results["bilateral"]) == {"full size", "tiles"}

@@ -69,7 +69,6 @@ LAST_BIAS = "['params']['scene']['head']['conv3']['bias']"
 HAZY = jnp.asarray(pictures(0, 1, 32, 32))
 
 
-@pytest.mark.slow
 def test_released_enhancement_is_random_in_training_and_left_out_else():
     config = dataclasses.replace(TINY, variant="released")
     variables = variables_of(config)
@@ -92,7 +91,6 @@ def test_coordinates_matter_where_they_are_seen():
     assert np.abs(seen - zeros).max() > 1e-4
 
 
-@pytest.mark.slow
 def test_the_rule_beyond_the_knots_reaches_the_splines():
     variables, found = variables_of(TINY), {}
     # Knots so close that most features lie beyond them.

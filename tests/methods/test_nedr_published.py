@@ -281,7 +281,6 @@ def test_networks_that_are_absent_have_initial_values(drawn, method, absent, ini
         np.testing.assert_array_equal(ours, expected[path])
 
 
-@pytest.mark.slow
 def test_initial_values_are_those_of_training():
     found = import_published(without("d4", *CRITICS), source="weights.pth").variables
 
@@ -407,7 +406,6 @@ def golden():
         return dict(arrays)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", CONFIGS)
 def test_networks_equal_torch(method):
     def run(networks, x):
@@ -428,7 +426,6 @@ def test_networks_equal_torch(method):
         np.testing.assert_allclose(given.summary(array), expected, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", CONFIGS)
 def test_golden_arrays_are_what_torch_gives(method):
     pytest.importorskip("torch")

@@ -23,7 +23,7 @@ from dehaze_jax.training import MeshConfig, TrainConfig, train
 QUIET = rich.console.Console(quiet=True)
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.slow,
     pytest.mark.devices,
     pytest.mark.timeout(900),
     pytest.mark.usefixtures("compile_once"),

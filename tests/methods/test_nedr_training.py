@@ -142,7 +142,6 @@ def adam(params, gradients, rate):
     return optax.apply_updates(params, updates)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_step_equals_the_plain_one():
     _, state, scalars = first_step()

@@ -45,7 +45,6 @@ def test_reloads_in_a_fresh_process(restorer, tmp_path, dtype):
     np.testing.assert_allclose(restored.astype(float), restorer(hazy), rtol=0, atol=tolerance)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("baked", [None, "local"])
 def test_a_trained_flow(tmp_path, weights, baked):
     """Networks, solver, grids and table; baked, also the fit."""

@@ -651,7 +651,6 @@ def final_state(workdir):
         return {n: checkpoints.restore_part(n) for n in ("variables", "ema", "opt_state", "step")}
 
 
-@pytest.mark.slow
 def test_killed_or_interrupted_anywhere_the_same_command_ends_with_the_same_bits(launch, tmp_path):
     straight = launch("plain", "a")
     assert straight.returncode == 0, straight.stderr

@@ -86,7 +86,6 @@ def final_state(workdir):
         return checkpoints.restore_part("variables")
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_parameters_of_one(start, tmp_path):
     codes, said = ended(start("two", "plain", "plain"))
     assert codes == [0, 0], said
@@ -109,7 +108,6 @@ def test_two_processes_give_the_parameters_of_one(start, tmp_path):
     assert [json.loads(line)["step"] for line in lines if "loss" in line] == list(range(2, 41, 2))
 
 
-@pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_one_alone_goes_on(start, tmp_path):
     codes, said = ended(start("run", "plain", "SIGKILL:20", patience=10))
     assert codes[1] == -signal.SIGKILL
@@ -127,7 +125,6 @@ def test_a_killed_process_ends_the_other_and_one_alone_goes_on(start, tmp_path):
         np.testing.assert_allclose(ours["params"][name], straight["params"][name], atol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_signal_to_one_process_stops_all_with_a_checkpoint(start, tmp_path):
     codes, said = ended(start("run", "plain", "SIGTERM:20"))
     assert codes[1] == 128 + signal.SIGTERM, said[1]
@@ -136,7 +133,6 @@ def test_a_signal_to_one_process_stops_all_with_a_checkpoint(start, tmp_path):
         assert 18 <= checkpoints.latest() <= 22
 
 
-@pytest.mark.slow
 def test_a_process_that_does_not_come(start):
     first, second = start("run", "plain", "plain", patience=3)
     second.kill()
