@@ -184,9 +184,7 @@ def _middles(folder, crop_size=8):
     return found
 
 
-@pytest.mark.parametrize(
-    ("process_count", "workers"), [(1, 0), (2, 0), (1, 2)]
-)
+@pytest.mark.parametrize(("process_count", "workers"), [(1, 0), (2, 0), (1, 2)])
 def test_evaluation_takes_each_example_once_and_fills_the_last_batch(five, process_count, workers):
     config = DataConfig(
         validation=(five, five), batch_size=4, crop="native", crop_size=8, workers=workers
