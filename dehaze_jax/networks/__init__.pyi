@@ -1,3 +1,5 @@
+from .attention import Attention as Attention
+from .attention import AttentionBlock as AttentionBlock
 from .backbones import BACKBONES as BACKBONES
 from .backbones import Backbone as Backbone
 from .backbones import ResidualCNN as ResidualCNN
@@ -17,6 +19,8 @@ from .kan import KANLinear as KANLinear
 from .kan_training import spline_regularisation as spline_regularisation
 from .kan_training import update_grid as update_grid
 from .layers import ResidualBlock as ResidualBlock
+from .nafnet import NAFBlock as NAFBlock
+from .nafnet import NAFNet as NAFNet
 from .patch_discriminator import PatchDiscriminator as PatchDiscriminator
 from .refinement import RefinementCNN as RefinementCNN
 from .slim_encoder import SlimEncoder as SlimEncoder

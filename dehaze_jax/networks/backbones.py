@@ -9,7 +9,9 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from dehaze_jax.errors import InputError
+from dehaze_jax.networks.attention import Attention
 from dehaze_jax.networks.layers import ResidualBlock, fold, upsample
+from dehaze_jax.networks.nafnet import NAFNet
 
 Backbone: TypeAlias = Callable[..., nn.Module]
 """Makes a module from the keywords `features` and `width`."""
@@ -74,7 +76,9 @@ class UNet(nn.Module):
         return nn.Conv(self.features, (3, 3))(nn.LayerNorm()(x))
 
 
-BACKBONES: Mapping[str, Backbone] = MappingProxyType({"residual": ResidualCNN, "unet": UNet})
+BACKBONES: Mapping[str, Backbone] = MappingProxyType(
+    {"residual": ResidualCNN, "unet": UNet, "nafnet": NAFNet, "attention": Attention}
+)
 
 
 def find_backbone(name: str) -> Backbone:

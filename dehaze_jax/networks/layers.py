@@ -15,7 +15,7 @@ class ResidualBlock(nn.Module):
     Attributes:
         features: channels in and out.
 
-    Reference: Perez et al., FiLM (AAAI 2018); Hu et al., Squeeze-and-excitation (CVPR 2018).
+    Reference: Hu et al., Squeeze-and-excitation (CVPR 2018).
     """
 
     features: int
@@ -25,9 +25,7 @@ class ResidualBlock(nn.Module):
         self, x: Float[Array, "b h w c"], embedding: Float[Array, "b e"]
     ) -> Float[Array, "b h w c"]:
         """Refines features."""
-        film = nn.Dense(2 * self.features, kernel_init=nn.initializers.zeros)(nn.silu(embedding))
-        scale, shift = jnp.split(film[:, None, None, :], 2, axis=-1)
-        y = nn.LayerNorm()(x) * (1 + scale) + shift
+        y = film(nn.LayerNorm()(x), embedding)
         y = nn.gelu(nn.Conv(self.features, (3, 3))(y))
         mean = jnp.mean(y, axis=(1, 2))
         gate = nn.sigmoid(
@@ -35,6 +33,16 @@ class ResidualBlock(nn.Module):
         )
         y = y * gate[:, None, None, :]
         return x + nn.Conv(self.features, (3, 3), kernel_init=nn.initializers.zeros)(y)
+
+
+def film(x: Float[Array, "b h w c"], embedding: Float[Array, "b e"]) -> Float[Array, "b h w c"]:
+    """A layer inside a compact module: x (1 + scale) + shift, both from the embedding, 0 at first.
+
+    Reference: Perez et al., FiLM (AAAI 2018).
+    """
+    both = nn.Dense(2 * x.shape[-1], kernel_init=nn.initializers.zeros)(nn.silu(embedding))
+    scale, shift = jnp.split(both[:, None, None, :], 2, axis=-1)
+    return x * (1 + scale) + shift
 
 
 def fold(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b H W k"]:

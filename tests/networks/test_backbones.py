@@ -85,7 +85,7 @@ def test_a_module_of_the_users(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("resnet", "no such backbone; there are residual, unet, and yours as 'module:Name'"),
+        ("resnet", "no such backbone; there are residual, unet, nafnet, attention, and yours as"),
         ("no_such_module:Mine", "cannot be imported: No module named"),
         ("math:Mine", "cannot be imported: module 'math' has no attribute"),
     ],
