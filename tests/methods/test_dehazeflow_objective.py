@@ -12,6 +12,7 @@ from tiny_flow import TINY, random_params
 from dehaze_jax import flow, lut, metrics
 from dehaze_jax.haze.airlight import estimate_airlight
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
+from dehaze_jax.methods.dehazeflow.field import Joint, joint_velocity, make_proxy
 from dehaze_jax.methods.dehazeflow.objective import loss, path_sample
 
 KEY = jax.random.key(3)
@@ -131,6 +132,45 @@ class TestRollout:
         ]
         losses = [one["rollout"] for one in found]
         assert min(abs(a - b) for a, b in zip(losses, losses[1:] + losses[:1], strict=True)) > 1e-6
+
+    def test_gradients(self):
+        """In full, by finite differences; direct, by those of a sum over states that stay as they
+        were."""
+        params = random_params(TINY)
+        direction = jax.tree.map(
+            lambda leaf: jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape), params
+        )
+        first = Joint(make_proxy(TINY, PAIRS["hazy"]), PAIRS["hazy"])
+        velocity = jax.jit(lambda params, t, x: joint_velocity(TINY, params, t, x, first.proxy))
+
+        def end(given, second=None):
+            """Two Euler steps; the second from its own state unless one is given."""
+            slope = velocity(given, 0.0, first)
+            second = second or jax.tree.map(lambda x, v: x + 0.5 * v, first, slope)
+            return first.image + 0.5 * (slope.image + velocity(given, 0.5, second).image)
+
+        kept = jax.tree.map(lambda x, v: x + 0.5 * v, first, velocity(params, 0.0, first))
+
+        def slope_of(value):
+            """Of the mean absolute error, along the direction."""
+            errors = [
+                value(jax.tree.map(lambda p, d, step=step: p + step * d, params, direction))
+                - PAIRS["clear"]
+                for step in (3e-4, -3e-4)
+            ]
+            up, down = (np.abs(np.asarray(error, np.float64)).mean() for error in errors)
+            return (up - down) / 6e-4
+
+        expected = {"full": slope_of(end), "direct": slope_of(lambda p: end(p, kept))}
+        found = {}
+        for gradient in expected:
+            config = configured(
+                kind="rollout", ssim_weight=0.0, rollout_steps=2, rollout_gradient=gradient
+            )
+            by = jax.jit(jax.grad(lambda p, c=config: loss(c, p, PAIRS, KEY)[1]["rollout"]))(params)
+            found[gradient] = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, by, direction)))
+        assert found == pytest.approx(expected, rel=2e-2)
+        assert found["full"] != pytest.approx(found["direct"], rel=5e-2)
 
     def test_sum_with_matching(self):
         ours = parts(still(), rollout_steps=1, ssim_weight=0.0, rollout_weight=3.0)

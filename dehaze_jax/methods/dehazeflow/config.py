@@ -30,7 +30,10 @@ class ObjectiveConfig:
     rollout_solver: str = "euler"
     """Solver of the rollout."""
     rollout_steps: int = 4
-    """Steps of the rollout; all of them are differentiated through."""
+    """Steps of the rollout."""
+    rollout_gradient: Literal["full", "direct"] = "full"
+    """Differentiate through the whole solve; or take the states at which the field is evaluated as
+    given, so that an evaluation answers for what it adds, and not for where it leads the next."""
     rollout_weight: float = 1.0
     """Weight of the rollout's loss: mean absolute error at the end of the solve."""
     ssim_weight: float = 0.2

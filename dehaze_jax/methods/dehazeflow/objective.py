@@ -65,8 +65,14 @@ def _rollout(config: DehazeFlowConfig, params: Params, batch: Batch) -> Array:
     objective = config.objective
     hazy, clear = batch["hazy"], batch["clear"]
     hazy_proxy = make_proxy(config, hazy)
+
+    def velocity(t, state, _):
+        if objective.rollout_gradient == "direct":
+            state = jax.lax.stop_gradient(state)
+        return joint_velocity(config, params, t, state, hazy_proxy), None
+
     end, _ = scan_stages(
-        lambda t, state, _: (joint_velocity(config, params, t, state, hazy_proxy), None),
+        velocity,
         Joint(hazy_proxy, hazy),
         solver=objective.rollout_solver,
         num_steps=objective.rollout_steps,
