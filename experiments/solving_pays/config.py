@@ -111,9 +111,6 @@ RECIPES = {recipe.name: recipe for recipe in _recipes()}
 CURVES = (ONE_STEP, MATCHING, SOLVER, BOTH)
 """Recipes that are restored with in many ways."""
 
-WAYS = (*(Way("euler", n) for n in (1, 2, 4, 8, 16)), *(Way("rk4", n) for n in (1, 2, 4, 8)))
-"""These ways."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StudyConfig:
@@ -147,6 +144,11 @@ class StudyConfig:
     """Euler steps along which trajectories are followed."""
     large: tuple[int, int] = (2160, 3840)
     """Size at which backbones are timed."""
+    ways: tuple[Way, ...] = (
+        *(Way("euler", n) for n in (1, 2, 4, 8, 16)),
+        *(Way("rk4", n) for n in (1, 2, 4, 8)),
+    )
+    """In which the recipes of `CURVES` are restored with."""
     landscapes: Landscapes | None = None
     """Rendered pictures in place of the user's pairs; there is one fold then."""
 
@@ -191,7 +193,7 @@ VARIANTS = {
         recipes=(ONE_STEP, MATCHING, "RK4, direct gradient"),
         seeds=(0,),
         train_steps=2,
-        batch_size=2,
+        batch_size=4,
         backbone="studies.pointwise:Pointwise",
         width=8,
         proxy_size=32,
@@ -199,6 +201,7 @@ VARIANTS = {
         crop_size=16,
         resamples=100,
         straightness_steps=2,
+        ways=(Way("euler", 1), Way("rk4", 4)),
         large=(24, 32),
         landscapes=Landscapes(height=24, width=32, scenes=3, hazes=2),
     ),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
-from solving_pays.config import CURVES, ONE_STEP, RECIPES, WAYS
+from solving_pays.config import CURVES, ONE_STEP, RECIPES
 from solving_pays.results import Results
 
 from dehaze_jax import flow, restoring
@@ -32,7 +32,7 @@ def steps(results: Results) -> Figure:
         if name not in results.recipes:
             continue
         for solver, style in (("euler", "o--"), ("rk4", "s-")):
-            ways = [way for way in WAYS if way.solver == solver]
+            ways = [way for way in results.config.ways if way.solver == solver]
             evaluations = [flow.evaluations(flow.SOLVERS[solver], way.steps) for way in ways]
             scores = [results.mean(name, way) for way in ways]
             for axes, score in zip(panels, ("psnr", "sharpness"), strict=True):

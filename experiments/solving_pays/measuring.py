@@ -56,12 +56,17 @@ Restore = Callable[[np.ndarray], jax.Array]
 def restore_with(restorer: restoring.Restorer, variables: Any, way: Way) -> Restore:
     """A restorer's method with other variables, solved in a given way."""
     options = methods.RestoreOptions(solver=way.solver, num_steps=way.steps)
-    return functools.partial(_restore, restorer.method, options, variables)
+    return functools.partial(_restore, _field(restorer), options, variables)
+
+
+def _field(restorer: restoring.Restorer) -> methods.DehazeFlowConfig:
+    """How it was trained is no part of a field: without it, fields of one shape share programs."""
+    return dataclasses.replace(restorer.config, objective=methods.ObjectiveConfig())
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _restore(method, options, variables, hazy):
-    return restoring.restore_whole(method, variables, hazy, options)
+def _restore(config, options, variables, hazy):
+    return restoring.restore_whole(methods.build(config), variables, hazy, options)
 
 
 def score_each(restore: Restore, held: Held) -> dict[str, list[float]]:
@@ -107,14 +112,10 @@ def controls(restorer: restoring.Restorer, way: Way, held: Held) -> dict[str, di
         `LUT reset` to the identity, if there is one.
     """
     variables = restorer.variables
-    told = {
-        "as it is": lambda t: t,
-        "time reversed": lambda t: 1 - t,
-        "time constant": lambda t: jnp.full_like(t, 0.5),
-    }
+    clocks = {"as it is": (0.0, 1.0), "time reversed": (1.0, 0.0), "time constant": (0.5, 0.5)}
     ways: dict[str, Restore] = {
-        name: functools.partial(_restore_told, restorer.config, clock, way, variables)
-        for name, clock in told.items()
+        name: functools.partial(_restore_told, _field(restorer), way, variables, clock)
+        for name, clock in clocks.items()
     }
     if "lut" in variables:
         reset = {**variables, "lut": jnp.zeros_like(variables["lut"])}
@@ -126,11 +127,13 @@ def controls(restorer: restoring.Restorer, way: Way, held: Held) -> dict[str, di
     return found
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _restore_told(config, clock, way, variables, hazy):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _restore_told(config, way, variables, clock, hazy):
+    """The field is told times from `clock[0]` to `clock[1]`, whatever the time is."""
     velocity, x0, params = methods.flow_problem(config, variables, hazy)
+    first, last = clock
     end, _ = flow.integrate(
-        lambda t, x, params: velocity(clock(jnp.asarray(t)), x, params),
+        lambda t, x, params: velocity(first + (last - first) * t, x, params),
         x0,
         params,
         solver=way.solver,
@@ -148,7 +151,7 @@ def straightness(restorer: restoring.Restorer, held: Held, steps: int) -> float:
         steps: Euler steps along which trajectories are followed.
     """
     shares = [
-        np.asarray(_straightness(restorer.config, steps, restorer.variables, hazy))
+        np.asarray(_straightness(_field(restorer), steps, restorer.variables, hazy))
         for hazy, _ in held.groups
     ]
     return float(np.mean(np.concatenate(shares)))

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import rich.console
 from solving_pays import figures
-from solving_pays.config import CURVES, RECIPES, WAYS, Recipe, StudyConfig, Way
+from solving_pays.config import CURVES, RECIPES, Recipe, StudyConfig, Way
 from solving_pays.folds import make_folds
 from solving_pays.measuring import (
     controls,
@@ -101,7 +101,7 @@ def _train_and_measure(
     held = load_held(fold)
     ways = {recipe.own, Way("euler", 1), Way("rk4", 4)}
     if recipe.name in CURVES:
-        ways |= set(WAYS)
+        ways |= set(config.ways)
     scores = {
         way: score_each(restore_with(restorer, restorer.variables, way), held)
         for way in sorted(ways)
