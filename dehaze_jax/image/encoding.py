@@ -32,7 +32,8 @@ def _write_bmp(stream: Stream, picture: Picture) -> None:
 
 def _write_tiff(stream: Stream, picture: Picture) -> None:
     samples = _samples(picture)
-    options = tiff_options(*samples.shape, samples.dtype, _profile(picture))
+    height, width, channels = samples.shape
+    options = tiff_options(height, width, channels, samples.dtype, _profile(picture))
     tifffile.imwrite(stream, samples if samples.shape[2] > 1 else samples[..., 0], **options)
 
 

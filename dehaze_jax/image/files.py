@@ -132,4 +132,3 @@ def _load(path: str | os.PathLike[str]) -> bytes:
         return pathlib.Path(path).read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
-

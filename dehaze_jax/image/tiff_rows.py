@@ -64,7 +64,9 @@ class TiffRows:
         self._first, self._count = first, count
         size = (page.imagelength, page.imagewidth)
         self.shape: tuple[int, ...] = size if count == 1 else (*size, count)
-        self.dtype = page.dtype if page.dtype.kind == "u" else np.dtype(np.float32)
+        self.dtype: np.dtype[Any] = np.dtype(np.float32)
+        if page.dtype.kind == "u":
+            self.dtype = page.dtype
         self._inverted = page.photometric == MINIMUM_IS_WHITE and first == 0
         self._rows = min(page.tilelength if page.is_tiled else page.rowsperstrip, size[0])
         # Rows of uncompressed strips can be read by themselves, however high the strips are.
@@ -108,8 +110,7 @@ class TiffRows:
                 reason = f"float values must be in [0, 1], these go from {low:g} to {high:g}"
                 raise ValueError(reason)
         if self._inverted:
-            most = 1 if self.dtype == np.float32 else np.iinfo(self.dtype).max
-            samples = (most - samples).astype(self.dtype, copy=False)
+            samples = 1 - samples if self.dtype == np.float32 else ~samples
         return samples
 
     def _planes(self) -> Iterator[tuple[int, slice, slice]]:

@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
@@ -32,9 +32,15 @@ class PixelRows(Protocol):
     """
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels."""
+        ...
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples."""
+        ...
+
     def __getitem__(self, rows: slice, /) -> np.ndarray:
         """Rows `[start, stop)`."""
         ...
@@ -144,23 +150,24 @@ def over_bands(
         return stop
 
     pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-    strip = None
+    like = None
     try:
         for band in ahead(read()):
-            done: Iterator[int] = iter(())
             starts = range(band.start, band.stop, rows)
-            if strip is None:
+            if like is None:
                 # The first one is alone, because it may have to be compiled.
-                strip = work_on(band, band.start)
-            shape = (band.stop - band.start, width)
-            whole = jax.tree.map(lambda part: np.empty((*shape, *part.shape[2:]), part.dtype), strip)
-            if band.start == 0:
-                done, starts = iter([keep(whole, band, 0, strip)]), starts[1:]
-            others = pool.map(
-                lambda start, band=band, whole=whole: keep(whole, band, start, work_on(band, start)),
-                starts,
-            )
-            for stop in itertools.chain(done, others):
+                like = work_on(band, 0)
+                whole = _empty(like, band.stop, width)
+                done = [keep(whole, band, 0, like)]
+                starts = starts[1:]
+            else:
+                whole = _empty(like, band.stop - band.start, width)
+                done = []
+
+            def finish(start: int, band: _Band = band, whole: Tree = whole) -> int:
+                return keep(whole, band, start, work_on(band, start))
+
+            for stop in itertools.chain(done, pool.map(finish, starts)):
                 if progress is not None:
                     progress(stop, height)
             yield whole
@@ -168,14 +175,18 @@ def over_bands(
         pool.shutdown(cancel_futures=True)
 
 
+def _empty(like: Tree, rows: int, width: int) -> Tree:
+    """Room for the results of a band, as those of a strip are."""
+    return jax.tree.map(lambda part: np.empty((rows, width, *part.shape[2:]), part.dtype), like)
+
+
 def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """The same items; while one is used, the next is made in another thread."""
-    end = object()
     with contextlib.closing(items), concurrent.futures.ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item
+        coming = pool.submit(lambda: list(itertools.islice(items, 1)))
+        while item := coming.result():
+            coming = pool.submit(lambda: list(itertools.islice(items, 1)))
+            yield item.pop()
 
 
 def band_rows(height: int, width: int, rows: int, band_pixels: int) -> int:

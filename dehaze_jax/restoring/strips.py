@@ -134,7 +134,6 @@ def restore_rows(
     Raises:
         InputError: a restored value is not finite.
     """
-
     work = _strip_worker(method, variables, context, picture.dtype)
     return over_strips(
         picture, work, halo=method.halo, strip_pixels=strip_pixels, progress=progress
@@ -251,6 +250,11 @@ def render_sharded(
 def reduction(method: Method, height: int, width: int) -> int:
     """How many times smaller than the picture what `summarise` reads may be."""
     return max(1, min(height, width) // method.overview) if method.overview else 1
+
+
+def memory_of(device: Device) -> int | None:
+    """Bytes that a device has for itself; None for those that work in the machine's memory."""
+    return (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
 
 
 @functools.partial(jax.jit, static_argnames="factor")

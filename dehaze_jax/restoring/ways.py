@@ -143,7 +143,8 @@ def choose_way(
         if not _fits(sum(held.values()), memory, _SHARE):
             return way("stream", f"holding it takes {readable(sum(held.values()))}", streamed)
     if not _fits(sum(held.values()), memory, _SHARE):
-        raise InputError("picture", _refusal(task, held, memory))
+        least = streamed if task.writes_rows else held
+        raise InputError("picture", _refusal(task, least, memory))
     if pixels <= task.strip_pixels:
         return way("whole", "it is no larger than a strip", held)
     return way("strips", "it fits into memory", held)
