@@ -40,7 +40,7 @@ class Restore:
     recursive: bool = False
     """Take sub-folders of input folders too."""
     devices: int = 1
-    """Devices that share the rows of a large picture."""
+    """Devices that share the rows of each picture."""
     memory: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
     """Memory that pictures may take, by default what is free. What does not fit goes from TIFF to
     TIFF in parts."""
@@ -66,7 +66,7 @@ def main(args: list[str]) -> int:
         raise InputError("restore", "needs an input and an output; see --help")
     if options.maps and options.baked:
         raise InputError("maps", "are not found on a small copy; leave out --maps or --baked")
-    if options.memory is not None and not options.memory > 0:
+    if options.memory is not None and not 0 < options.memory < math.inf:
         raise InputError("memory", f"must be more than 0 GB, not {options.memory:g}")
     *inputs, output = options.paths
     jobs = plan(

@@ -21,7 +21,7 @@ def available_memory(root: pathlib.Path = pathlib.Path("/")) -> int | None:
     return min([meminfo["MemAvailable"] * 1024, *_left_by_groups(root)])
 
 
-def readable(size: float) -> str:
+def readable(size: int) -> str:
     """Bytes for people."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 

@@ -38,8 +38,8 @@ class Restorer:
         options: solver and steps.
         strip_pixels: with one device, pixels that are worked on at once; bounds the memory. A
             method that looks at neighbours gets four rows for each row of its halo at least.
-        devices: several devices share the rows of every picture that is larger than a strip, if
-            they have room for it; default is the first device.
+        devices: several devices share the rows of every picture that they have room for; default
+            is the first device.
         memory: bytes that pictures may take; default is what is free, see `available_memory`.
         config: see above.
         card: see above.

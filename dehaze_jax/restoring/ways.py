@@ -93,9 +93,8 @@ def choose_way(
 ) -> Way:
     """Chooses how a picture is restored.
 
-    Several devices share it if it is larger than a strip and they have the room. Otherwise it is
-    held, unless it is so large that nothing is gained or there is no room: then it is streamed, if
-    the formats of its files allow it.
+    Several devices share it if they have the room. Otherwise it is held, unless it is so large that
+    nothing is gained or there is no room: then it is streamed, if the formats of its files allow it.
 
     Args:
         task: the picture and what is done with it.
@@ -130,7 +129,7 @@ def choose_way(
         ahead = name != "stream" and _fits(needed, memory, _AHEAD)
         return Way(name=name, reason=reason, memory=needed, ahead=ahead)
 
-    if devices > 1 and pixels > task.strip_pixels:
+    if devices > 1:
         shared = {**held, "the copies on devices": 2 * picture}
         each = _WORK * -(-pixels // devices)
         if device_memory is None:
@@ -142,7 +141,7 @@ def choose_way(
             return way("stream", "it is so large that holding it gains nothing", streamed)
         if not _fits(sum(held.values()), memory, _SHARE):
             return way("stream", f"holding it takes {readable(sum(held.values()))}", streamed)
-    if not _fits(sum(held.values()), memory, _SHARE):
+    if memory is not None and not _fits(sum(held.values()), memory, _SHARE):
         least = streamed if task.writes_rows else held
         raise InputError("picture", _refusal(task, least, memory))
     if pixels <= task.strip_pixels:
@@ -161,10 +160,10 @@ def _fits(needed: int, memory: int | None, share: float) -> bool:
     return memory is None or needed <= share * memory
 
 
-def _refusal(task: Task, parts: dict[str, int], memory: int | None) -> str:
+def _refusal(task: Task, parts: dict[str, int], memory: int) -> str:
     largest = max(parts, key=lambda part: parts[part])
     return (
         f"restoring {task.width} x {task.height} needs {readable(sum(parts.values()))} of memory, "
         f"{readable(parts[largest])} of it for {largest}; "
-        f"{readable(_SHARE * (memory or 0))} of the {readable(memory or 0)} there are may be taken"
+        f"{readable(int(_SHARE * memory))} of the {readable(memory)} there are may be taken"
     )

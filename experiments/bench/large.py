@@ -2,8 +2,8 @@
 
     python experiments/bench/large.py [--side 16384] [--weights dehazeflow bilateral] [--keep DIR]
 
-A hazy landscape is made up strip by strip: a noise of many octaves that lies in haze, thicker
-towards the top. The command runs in a process of its own for each of the weights, compiling
+The picture is made up strip by strip: noise of many octaves that lies in haze, thicker towards the
+top. The command runs in a process of its own for each of the weights, compiling
 included; memory is the peak of that process.
 """
 
@@ -21,7 +21,7 @@ from measuring import peak_megabytes, report, run_alone
 ROWS = 256
 
 
-def landscape(side: int) -> Iterator[np.ndarray]:
+def noise_in_haze(side: int) -> Iterator[np.ndarray]:
     """Bands of rows of a hazy picture, uint8 `[rows, side, 3]`.
 
     Each octave is a small noise picture that is made larger; only the rows of a band are. A little
@@ -74,7 +74,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         hazy, side = folder / "hazy.tif", options.side
         layout = {"height": side, "width": side, "channels": 3, "dtype": np.dtype(np.uint8)}
-        image.write_rows(hazy, landscape(side), **layout)
+        image.write_rows(hazy, noise_in_haze(side), **layout)
         lines = [
             f"{side} x {side}, uint8, tiled TIFF of {hazy.stat().st_size / 1e6:.0f} MB",
             "",
