@@ -46,6 +46,7 @@ lint: $(VENV)/.installed-test ## style, types and import contracts
 bench: $(VENV)/.installed ## speed and memory, as tables
 	$(BIN)/python experiments/bench/restore_4k.py
 	$(BIN)/python experiments/bench/bilateral.py --scaling runs/bilateral_scaling.png
+	$(BIN)/python experiments/bench/large.py
 	$(BIN)/python experiments/bench/bake.py
 	$(BIN)/python experiments/bench/lut.py
 	$(BIN)/python experiments/bench/flow.py

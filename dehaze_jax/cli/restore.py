@@ -1,6 +1,7 @@
 """`dehaze-jax restore`: hazy pictures to restored ones."""
 
 import dataclasses
+import math
 from typing import Annotated
 
 import tyro
@@ -38,6 +39,14 @@ class Restore:
     """Also write a picture that sets hazy and restored side by side: NAME_compare.jpg."""
     recursive: bool = False
     """Take sub-folders of input folders too."""
+    devices: int = 1
+    """Devices that share the rows of each picture."""
+    memory: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
+    """Memory that pictures may take, by default what is free. What does not fit goes from TIFF to
+    TIFF in parts."""
+
+
+_SAID = {"stream": ", in parts", "devices": ", on several devices"}
 
 
 def main(args: list[str]) -> int:
@@ -50,13 +59,15 @@ def main(args: list[str]) -> int:
     )
     from dehaze_jax.errors import InputError
     from dehaze_jax.restoring.jobs import restore_files
-    from dehaze_jax.restoring.loading import load
+    from dehaze_jax.restoring.loading import first_devices, load
     from dehaze_jax.restoring.planning import plan
 
     if len(options.paths) < 2:
         raise InputError("restore", "needs an input and an output; see --help")
     if options.maps and options.baked:
         raise InputError("maps", "are not found on a small copy; leave out --maps or --baked")
+    if options.memory is not None and not 0 < options.memory < math.inf:
+        raise InputError("memory", f"must be more than 0 GB, not {options.memory:g}")
     *inputs, output = options.paths
     jobs = plan(
         inputs,
@@ -70,6 +81,8 @@ def main(args: list[str]) -> int:
         solver=options.solver,
         steps=options.steps,
         baked="local" if options.baked else None,
+        devices=first_devices(options.devices),
+        memory=None if options.memory is None else math.ceil(options.memory * 1e9),
     )
     if options.maps and restorer.method.maps is None:
         raise InputError(options.weights, f"{restorer.method.name} finds no maps; nedr does")
@@ -97,9 +110,10 @@ def main(args: list[str]) -> int:
                 errors.print(str(result.error))
                 continue
             height, width = result.size or (0, 0)
+            way = _SAID.get(result.way.name, "") if result.way is not None else ""
             out.print(
                 f"{result.job.source} -> {result.job.target}: {width} x {height}, "
-                f"{result.seconds:.1f} s{how}"
+                f"{result.seconds:.1f} s{how}{way}"
             )
     if len(jobs) > 1:
         out.print(f"{len(jobs) - failed} of {len(jobs)} pictures restored, {failed} failed")

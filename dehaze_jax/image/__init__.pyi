@@ -20,3 +20,8 @@ from .resampling import box_reduce as box_reduce
 from .resampling import enlarge_rows as enlarge_rows
 from .resampling import resize_corners as resize_corners
 from .resampling import resize_corners_rows as resize_corners_rows
+from .rows import Layout as Layout
+from .rows import PictureRows as PictureRows
+from .rows import open_rows as open_rows
+from .rows import read_layout as read_layout
+from .rows import write_rows as write_rows

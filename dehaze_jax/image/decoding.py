@@ -10,8 +10,11 @@ Whatever these libraries raise on damaged bytes is in `DECODING_ERRORS`.
 """
 
 import io
+import os
 import struct
 import zlib
+from collections.abc import Callable
+from typing import IO
 
 import numpy as np
 import tifffile
@@ -27,6 +30,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from dehaze_jax.errors import InputError
 from dehaze_jax.image import png, tiff
 from dehaze_jax.image.opencv import decode_opencv
 from dehaze_jax.image.picture import Picture
@@ -51,6 +55,14 @@ DECODING_ERRORS = (
 )
 
 _ORIENTATION = 0x0112
+_HEADER_BYTES = 64  # enough for a signature, and a PNG's depth
+
+
+def unreadable(path: str | os.PathLike[str], error: BaseException) -> InputError:
+    """What kept a file from being read, as one line that names the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(path, f"cannot be read: {error.strerror}")
+    return InputError(path, f"cannot be read: {error or type(error).__name__}")
 
 
 def decode(data: bytes, *, unit_range: bool = True) -> Picture:
@@ -73,12 +85,10 @@ def decode(data: bytes, *, unit_range: bool = True) -> Picture:
         _check_floats(samples, unit_range)
     turn = _TURNS.get(orientation, _TURNS[1])
     grey = samples.ndim == 2
-    # A profile of another colour model (bytes 16 to 19 name it) says nothing of these pixels.
-    fits = icc is not None and icc[16:20] == (b"GRAY" if grey else b"RGB ")
     return Picture(
         np.ascontiguousarray(turn(np.repeat(samples[..., None], 3, axis=2) if grey else samples)),
         alpha=None if alpha is None else np.ascontiguousarray(turn(alpha)),
-        icc=icc if fits else None,
+        icc=fitting_profile(icc, grey=grey),
         grey=grey,
     )
 
@@ -97,6 +107,25 @@ def decode_size(data: bytes) -> tuple[int, int]:
         width, height = image.size
         orientation = _orientation(image, data)
     return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+
+
+def fitting_profile(icc: bytes | None, *, grey: bool) -> bytes | None:
+    """The profile, unless it is of another colour model, which says nothing of these pixels."""
+    # Bytes 16 to 19 name the model.
+    return icc if icc and icc[16:20] == (b"GRAY" if grey else b"RGB ") else None
+
+
+def peek(stream: IO[bytes]) -> tuple[int, int, int]:
+    """Height and width as stored, and bytes of a decoded pixel at most; of any format but TIFF.
+
+    Raises:
+        DECODING_ERRORS: if the header cannot be read.
+    """
+    start = stream.read(_HEADER_BYTES)
+    stream.seek(0)
+    image = _reader(start)(stream)
+    deep = start.startswith(png.SIGNATURE) and png.depth_and_grey(start)[0] == 16
+    return image.height, image.width, 8 if deep else 4
 
 
 # Samples `[h, w]` or `[h, w, 3]`, alpha `[h, w]`, profile, EXIF orientation.
@@ -128,10 +157,14 @@ def _decode_other(data: bytes) -> _Decoded:
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     """The header. Pillow's own `open` warns of pictures as large as those welcome here."""
+    return _reader(data)(io.BytesIO(data))
+
+
+def _reader(start: bytes) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
     for signature, reader in _READERS.items():
-        if data.startswith(signature):
-            return reader(io.BytesIO(data))
-    raise ValueError("not a picture of a known format" if data else "the file is empty")
+        if start.startswith(signature):
+            return reader
+    raise ValueError("not a picture of a known format" if start else "the file is empty")
 
 
 def _pillow_samples(

@@ -32,19 +32,29 @@ def _write_bmp(stream: Stream, picture: Picture) -> None:
 
 def _write_tiff(stream: Stream, picture: Picture) -> None:
     samples = _samples(picture)
-    tifffile.imwrite(
-        stream,
-        samples if samples.shape[2] > 1 else samples[..., 0],
-        photometric="minisblack" if picture.grey else "rgb",
-        planarconfig="contig" if samples.shape[2] > 1 else None,
-        extrasamples=None if picture.alpha is None else ["unassalpha"],
-        compression="zlib",
+    height, width, channels = samples.shape
+    options = tiff_options(height, width, channels, samples.dtype, _profile(picture))
+    tifffile.imwrite(stream, samples if samples.shape[2] > 1 else samples[..., 0], **options)
+
+
+def tiff_options(
+    height: int, width: int, channels: int, dtype: np.dtype[Any], icc: bytes | None
+) -> dict[str, Any]:
+    """How tifffile is asked for a picture of 1 to 4 channels, the last of 2 and 4 being alpha."""
+    size = height * width * channels * dtype.itemsize
+    return {
+        # Deflate makes noise a little larger, and the tags need room.
+        "bigtiff": size + size // 256 > 2**32 - 2**24,
+        "photometric": "rgb" if channels > 2 else "minisblack",
+        "planarconfig": "contig" if channels > 1 else None,
+        "extrasamples": ["unassalpha"] if channels in (2, 4) else None,
+        "compression": "zlib",
         # The predictor for floats needs a further package.
-        predictor=samples.dtype != np.float32,
-        iccprofile=_profile(picture),
-        metadata=None,
-        software=False,
-    )
+        "predictor": dtype != np.float32,
+        "iccprofile": icc,
+        "metadata": None,
+        "software": False,
+    }
 
 
 def _write_pillow(stream: Stream, picture: Picture, format: str, **options: Any) -> None:

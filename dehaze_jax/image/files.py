@@ -20,7 +20,7 @@ import numpy as np
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.image.atomic import replacing
-from dehaze_jax.image.decoding import DECODING_ERRORS, decode, decode_size
+from dehaze_jax.image.decoding import DECODING_ERRORS, decode, decode_size, unreadable
 from dehaze_jax.image.encoding import ENCODERS, FLOAT_SUFFIXES
 from dehaze_jax.image.picture import Picture, as_picture
 from dehaze_jax.image.ranges import to_float
@@ -49,7 +49,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     try:
         return decode(data)
     except DECODING_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     try:
         return decode_size(data)
     except DECODING_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def read_depth(path: str | os.PathLike[str]) -> np.ndarray:
@@ -88,7 +88,7 @@ def read_depth(path: str | os.PathLike[str]) -> np.ndarray:
                 raise ValueError("a depth map has one channel, this is a colour picture")
             depth = to_float(picture.pixels[..., 0])
     except DECODING_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if depth.ndim != 2 or depth.size == 0:
         raise InputError(path, f"a depth map is [h, w], this is {list(depth.shape)}")
     if not np.isfinite(depth).all():
@@ -131,8 +131,4 @@ def _load(path: str | os.PathLike[str]) -> bytes:
     try:
         return pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror or error}") from error
-
-
-def _unreadable(path: str | os.PathLike[str], error: BaseException) -> InputError:
-    return InputError(path, f"cannot be read: {error or type(error).__name__}")
+        raise unreadable(path, error) from error

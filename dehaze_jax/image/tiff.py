@@ -15,8 +15,8 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _CODECS = (1, 8, 32773, 32946)  # none, deflate, PackBits, deflate by its old number
 _PREDICTORS = (1, 2)  # none, horizontal
-_MINIMUM_IS_WHITE, _MINIMUM_IS_BLACK, _RGB = 0, 1, 2
-_CONTIGUOUS = 1
+MINIMUM_IS_WHITE, MINIMUM_IS_BLACK, RGB = 0, 1, 2
+CONTIGUOUS = 1
 _PREMULTIPLIED = 1
 
 
@@ -56,8 +56,8 @@ def read_samples(data: bytes) -> tuple[np.ndarray, np.ndarray | None, bool]:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         samples, upright = _stored_samples(data, page)
-        colours = 3 if page.photometric == _RGB else 1
-        inverted = page.photometric == _MINIMUM_IS_WHITE
+        colours = 3 if page.photometric == RGB else 1
+        inverted = page.photometric == MINIMUM_IS_WHITE
         premultiplied = _PREMULTIPLIED in page.extrasamples
     if np.issubdtype(samples.dtype, np.floating):
         samples = samples.astype(np.float32)
@@ -77,15 +77,15 @@ def read_samples(data: bytes) -> tuple[np.ndarray, np.ndarray | None, bool]:
 def _stored_samples(data: bytes, page: Any) -> tuple[np.ndarray, bool]:
     """`[h, w, c]` as the file holds them, and whether they are upright."""
     photometric = tifffile.PHOTOMETRIC(page.photometric)
-    if photometric not in (_MINIMUM_IS_WHITE, _MINIMUM_IS_BLACK, _RGB):
+    if photometric not in (MINIMUM_IS_WHITE, MINIMUM_IS_BLACK, RGB):
         raise ValueError(f"TIFF of {page.dtype} in {photometric.name} is not supported")
-    contiguous = page.planarconfig == _CONTIGUOUS
+    contiguous = page.planarconfig == CONTIGUOUS
     if page.compression in _CODECS and page.predictor in _PREDICTORS:
         samples = page.asarray()
         if not contiguous and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
         return samples.reshape(page.imagelength, page.imagewidth, -1), False
-    if contiguous and photometric != _MINIMUM_IS_WHITE and page.samplesperpixel in (1, 3, 4):
+    if contiguous and photometric != MINIMUM_IS_WHITE and page.samplesperpixel in (1, 3, 4):
         return decode_opencv(data), True  # OpenCV turns TIFF whatever its flags
     codec = tifffile.COMPRESSION(page.compression).name
     raise ValueError(f"TIFF with {codec} compression and this layout is not supported")

@@ -15,7 +15,11 @@ from .planning import Job as Job
 from .planning import MapFiles as MapFiles
 from .planning import plan as plan
 from .restorer import Restorer as Restorer
+from .strips import restore_bands as restore_bands
 from .strips import restore_rows as restore_rows
 from .strips import restore_sharded as restore_sharded
 from .strips import restore_whole as restore_whole
 from .strips import summarise_picture as summarise_picture
+from .ways import Task as Task
+from .ways import Way as Way
+from .ways import choose_way as choose_way

@@ -15,7 +15,8 @@ _WHITE = 255
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """An 8-bit RGB picture `[h, w, 3]` from an integer, or float in [0, 1], RGB or grey picture."""
-    image = from_float(to_float(image), np.uint8)
+    if image.dtype != np.uint8:
+        image = from_float(to_float(image), np.uint8)
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
 
 

@@ -1,10 +1,11 @@
-"""A picture in strips of full rows, worked on one after the other, and put together again."""
+"""A picture in strips of full rows, worked on some at a time, and put together again."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import os
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import numpy as np
@@ -13,24 +14,70 @@ from jaxtyping import Shaped
 from dehaze_jax.arrays import Tree
 from dehaze_jax.methods.protocol import Rows
 
+T = TypeVar("T")
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the rows done so far and the rows of the picture."""
 
 Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
 
+
+@runtime_checkable
+class PixelRows(Protocol):
+    """A picture whose rows can be asked for: a NumPy array, or what reads them from somewhere.
+
+    Attributes:
+        shape: `(h, w, 3)` or `(h, w)`.
+        dtype: of the samples.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples."""
+        ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        """Rows `[start, stop)`."""
+        ...
+
+
 STRIP_PIXELS = 2**17
 """Pixels of a strip: small enough for a CPU's caches, large enough to keep a GPU busy."""
+
+BAND_PIXELS = 2**22
+"""Pixels of a band: strips that are held together where a picture is not."""
 
 # More rows compute less twice, but then the arrays of a strip no longer fit into memory that the
 # process holds anyway, and asking for it takes as long as the work.
 _HALOS = 4
 
-# Strips under way at once: on CPUs a core each, elsewhere enough to hide the copies.
-_AT_ONCE = min(os.cpu_count() or 1, 8)
+AT_ONCE = min(os.cpu_count() or 1, 8)
+"""Strips under way at once: on CPUs a core each, elsewhere enough to hide the copies."""
+
+
+class _Band(NamedTuple):
+    """Some strips of a picture.
+
+    Attributes:
+        start: its first row.
+        stop: the row below it.
+        first: the first row of `pixels`, which has the halo too as far as there is one.
+        pixels: `[rows, width, *c]`.
+    """
+
+    start: int
+    stop: int
+    first: int
+    pixels: np.ndarray
 
 
 def over_strips(
-    picture: Pixels,
+    picture: PixelRows,
     work: Callable[[np.ndarray, Rows], Tree],
     *,
     halo: int,
@@ -50,36 +97,101 @@ def over_strips(
     Returns:
         NumPy arrays `[height, width, ...]`.
     """
+    (whole,) = over_bands(
+        picture, work, halo=halo, strip_pixels=strip_pixels, band_pixels=None, progress=progress
+    )
+    return whole
+
+
+def over_bands(
+    picture: PixelRows,
+    work: Callable[[np.ndarray, Rows], Tree],
+    *,
+    halo: int,
+    strip_pixels: int = STRIP_PIXELS,
+    band_pixels: int | None = BAND_PIXELS,
+    progress: Progress | None = None,
+) -> Generator[Tree, None, None]:
+    """`over_strips` in parts: the next rows are read while some are worked on.
+
+    Args:
+        picture: see `over_strips`; rows are asked for from top to bottom, from one thread.
+        work: see `over_strips`.
+        halo: see `over_strips`.
+        strip_pixels: see `over_strips`.
+        band_pixels: about as many pixels are in a part, but a strip at least; None for all.
+        progress: see `over_strips`.
+
+    Yields:
+        NumPy arrays `[rows, width, ...]` from top to bottom.
+    """
     height, width = picture.shape[:2]
     rows, columns = strip_shape(height, width, strip_pixels, halo=halo)
+    step = height if band_pixels is None else band_rows(height, width, rows, band_pixels)
 
-    def work_on(start: int) -> Tree:
+    def read() -> Generator[_Band, None, None]:
+        for start in range(0, height, step):
+            stop, first = min(start + step, height), max(0, start - halo)
+            yield _Band(start, stop, first, picture[first : min(stop + halo, height)])
+
+    def work_on(band: _Band, start: int) -> Tree:
         where = Rows(np.int32(start - halo), np.int32(height), np.int32(width))
-        pixels = take(picture, start - halo, start + rows + halo, columns)
+        above = start - halo - band.first
+        pixels = take(band.pixels, above, above + rows + 2 * halo, columns)
         return work(narrow(pixels), where)
 
-    # The first one is alone, because it may have to be compiled.
-    first = work_on(0)
-    whole = jax.tree.map(lambda part: np.empty((height, width, *part.shape[2:]), part.dtype), first)
-
-    def keep(start: int, strip: Tree) -> int:
-        stop = min(start + rows, height)
+    def keep(whole: Tree, band: _Band, start: int, strip: Tree) -> int:
+        stop = min(start + rows, band.stop)
 
         def copy(array, part):
-            array[start:stop] = np.asarray(part)[: stop - start, :width]
+            array[start - band.start : stop - band.start] = np.asarray(part)[: stop - start, :width]
 
         jax.tree.map(copy, whole, strip)
         return stop
 
-    pool = concurrent.futures.ThreadPoolExecutor(_AT_ONCE)
+    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+    like = None
     try:
-        others = pool.map(lambda start: keep(start, work_on(start)), range(rows, height, rows))
-        for stop in itertools.chain([keep(0, first)], others):
-            if progress is not None:
-                progress(stop, height)
+        for band in ahead(read()):
+            starts = range(band.start, band.stop, rows)
+            if like is None:
+                # The first one is alone, because it may have to be compiled.
+                like = work_on(band, 0)
+                whole = _empty(like, band.stop, width)
+                done = [keep(whole, band, 0, like)]
+                starts = starts[1:]
+            else:
+                whole = _empty(like, band.stop - band.start, width)
+                done = []
+
+            def finish(start: int, band: _Band = band, whole: Tree = whole) -> int:
+                return keep(whole, band, start, work_on(band, start))
+
+            for stop in itertools.chain(done, pool.map(finish, starts)):
+                if progress is not None:
+                    progress(stop, height)
+            yield whole
     finally:
         pool.shutdown(cancel_futures=True)
-    return whole
+
+
+def _empty(like: Tree, rows: int, width: int) -> Tree:
+    """Room for the results of a band, as those of a strip are."""
+    return jax.tree.map(lambda part: np.empty((rows, width, *part.shape[2:]), part.dtype), like)
+
+
+def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """The same items; while one is used, the next is made in another thread."""
+    with contextlib.closing(items), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(lambda: list(itertools.islice(items, 1)))
+        while item := coming.result():
+            coming = pool.submit(lambda: list(itertools.islice(items, 1)))
+            yield item.pop()
+
+
+def band_rows(height: int, width: int, rows: int, band_pixels: int) -> int:
+    """Rows of a band of about `band_pixels`, made of strips of `rows` rows."""
+    return min(height, rows * max(1, band_pixels // (rows * width)))
 
 
 def strip_shape(height: int, width: int, strip_pixels: int, *, halo: int = 0) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 
 from dehaze_jax.errors import InputError
@@ -14,13 +15,17 @@ from dehaze_jax.image.atomic import replacing
 from dehaze_jax.image.files import read, write
 from dehaze_jax.image.picture import Picture
 from dehaze_jax.image.ranges import from_float
+from dehaze_jax.image.rows import ROW_SUFFIXES, Layout, read_layout
 from dehaze_jax.restoring.comparing import side_by_side
 from dehaze_jax.restoring.cutting import Progress
 from dehaze_jax.restoring.mapping import PictureMaps
 from dehaze_jax.restoring.planning import Job, MapFiles
+from dehaze_jax.restoring.streaming import Streams, stream_file
+from dehaze_jax.restoring.ways import Way
 
 _COMPARISON_WIDTH = 1280
 _TINY = np.finfo(np.float32).tiny
+_NO_MEMORY = "RESOURCE_EXHAUSTED"
 
 
 @runtime_checkable
@@ -50,12 +55,14 @@ class Result:
     Attributes:
         job: its files.
         size: height and width; None if the picture could not be read.
-        seconds: time of restoring it, without reading and writing.
+        way: how it was restored; None if the restorer has no choice.
+        seconds: time of restoring it, without reading and writing unless it was streamed.
         error: the reason why there is no result; None if all went well.
     """
 
     job: Job
     size: tuple[int, int] | None = None
+    way: Way | None = None
     seconds: float = 0.0
     error: InputError | None = None
 
@@ -91,9 +98,9 @@ def restore_files(
 ) -> Iterator[Result]:
     """Restores files one after the other and goes on past those that fail.
 
-    While a picture is restored, the next is read and the one before written: at most three are
-    held, and each result is told when the next picture is restored. Folders of targets are made
-    where they are missing. No result is left half-written.
+    While a picture is restored, the next is read and the one before written, unless they are
+    large: at most three are held, and each result is told when the next picture is restored.
+    Folders of targets are made where they are missing. No result is left half-written.
 
     Args:
         jobs: from `plan`.
@@ -108,13 +115,16 @@ def restore_files(
 
         def read_next() -> Future[_Work] | None:
             job = next(jobs, None)
-            return None if job is None else reader.submit(_read, job)
+            return None if job is None else reader.submit(_prepare, job, restorer)
 
         behind: Future[Result] | None = None
         ahead = read_next()
         while ahead is not None:
             work = ahead.result()
             ahead = read_next()
+            if work.alone and behind is not None:
+                yield behind.result()
+                behind = None
             restored = _restore(work, restorer, progress)
             if behind is not None:
                 yield behind.result()
@@ -125,39 +135,93 @@ def restore_files(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Work:
-    """A job on its way: what is there of it, and what became of it."""
+    """A job on its way: what is there of it, and what became of it.
+
+    `in_rows` says that the picture is streamed from its file, and never read.
+    """
 
     result: Result
     hazy: Picture | None = None
     restored: Picture | None = None
     maps: PictureMaps | None = None
+    in_rows: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is so large that it is read only when the one before is written."""
+        return self.result.way is not None and not self.result.way.ahead
 
     def failed(self, error: InputError) -> "_Work":
         return _Work(result=dataclasses.replace(self.result, error=error))
 
 
-def _read(job: Job) -> _Work:
+def _prepare(job: Job, restorer: Restores) -> _Work:
+    """Chooses a way; reads what may be read ahead."""
     work = _Work(result=Result(job=job))
     try:
-        picture = read(job.source)
+        if isinstance(restorer, Streams):
+            layout = read_layout(job.source)
+            way = _choose_way(job, layout, restorer)
+            result = Result(job=job, size=(layout.height, layout.width), way=way)
+            in_rows = way.name == "stream" and layout.obstacle is None
+            work = _Work(result=result, in_rows=in_rows)
     except (InputError, OSError) as error:
         return work.failed(_named(error, job.source))
+    return work if work.alone else _read(work)
+
+
+def _choose_way(job: Job, layout: Layout, restorer: Streams) -> Way:
+    # What is made of the whole picture beside the result needs it whole.
+    in_rows = job.comparison is None and job.maps is None
+    try:
+        return restorer.choose_way(
+            layout.height,
+            layout.width,
+            layout.pixel_bytes,
+            file=True,
+            reads_rows=in_rows and layout.obstacle is None,
+            writes_rows=in_rows and job.target.suffix.lower() in ROW_SUFFIXES,
+            segment_bytes=layout.segment_bytes,
+        )
+    except InputError as error:
+        if layout.obstacle is None or not in_rows:
+            raise
+        reason = f"{error.reason} ({layout.obstacle})"
+        raise InputError(error.subject, reason) from error
+
+
+def _read(work: _Work) -> _Work:
+    source = work.result.job.source
+    try:
+        picture = read(source)
+    except (InputError, OSError) as error:
+        return work.failed(_named(error, source))
     result = dataclasses.replace(work.result, size=picture.pixels.shape[:2])
-    return _Work(result=result, hazy=picture)
+    return dataclasses.replace(work, result=result, hazy=picture)
 
 
 def _restore(work: _Work, restorer: Restores, progress: Progress | None) -> _Work:
-    if work.hazy is None:
+    if work.hazy is None and not work.in_rows and work.result.error is None:
+        work = _read(work)
+    if work.result.error is not None:
         return work
+    job, way = work.result.job, work.result.way
     start = time.perf_counter()
-    maps = None
+    restored = maps = None
     try:
-        if work.result.job.maps is None:
+        if way is not None and way.name == "stream" and isinstance(restorer, Streams):
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            stream_file(work.hazy or job.source, job.target, restorer, progress=progress)
+        elif work.hazy is not None and job.maps is None:
             restored = restore_picture(work.hazy, restorer, progress=progress)
-        else:
+        elif work.hazy is not None:
             restored, maps = _restore_with_maps(work.hazy, restorer, progress)
-    except InputError as error:
-        return work.failed(_named(error, work.result.job.source))
+    except (InputError, OSError) as error:
+        return work.failed(_named(error, job.source))
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and _NO_MEMORY not in str(error):
+            raise
+        return work.failed(InputError(job.source, "restoring it needs more memory than there is"))
     result = dataclasses.replace(work.result, seconds=time.perf_counter() - start)
     return dataclasses.replace(work, result=result, restored=restored, maps=maps)
 

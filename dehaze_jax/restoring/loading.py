@@ -21,6 +21,8 @@ from dehaze_jax.storage.configs import config_from_dict
 from dehaze_jax.storage.trees import match
 from dehaze_jax.storage.weights import find_weights
 
+_MAX_STEPS = 10**6  # their times alone would fill the memory from some number on
+
 
 def load(
     name_or_path: str | os.PathLike[str] = "dehazeflow",
@@ -30,6 +32,7 @@ def load(
     baked: str | None = None,
     strip_pixels: int = STRIP_PIXELS,
     devices: Sequence[Device] = (),
+    memory: int | None = None,
 ) -> Restorer:
     """Loads trained weights as a function from picture to picture.
 
@@ -43,10 +46,12 @@ def load(
             There are no maps then.
         strip_pixels: see `Restorer`.
         devices: see `Restorer`.
+        memory: see `Restorer`.
 
     Raises:
         InputError: no such weights, damaged ones, tensors of another method or size than the
-            config says; an unknown solver or kind of baking; no step.
+            config says; an unknown solver or kind of baking; no step, or too
+            many.
     """
     options = check_options(solver=solver, steps=steps)
     if baked not in (None, *KINDS):
@@ -56,7 +61,9 @@ def load(
         method = methods.build(config)
         return method if baked is None else bake_method(method, kind=baked)
 
-    return _load(name_or_path, build, options, strip_pixels=strip_pixels, devices=devices)
+    return _load(
+        name_or_path, build, options, strip_pixels=strip_pixels, devices=devices, memory=memory
+    )
 
 
 def load_hazing(
@@ -110,10 +117,22 @@ def check_options(*, solver: str, steps: int) -> RestoreOptions:
     """Options to restore with.
 
     Raises:
-        InputError: an unknown solver, or no step.
+        InputError: an unknown solver, no step, or too many.
     """
     if solver not in SOLVERS:
         raise InputError("solver", f"no solver {solver!r}; there are {', '.join(SOLVERS)}")
-    if steps < 1:
-        raise InputError("steps", f"must be at least 1, not {steps}")
+    if not 1 <= steps <= _MAX_STEPS:
+        raise InputError("steps", f"must be from 1 to {_MAX_STEPS}, not {steps}")
     return RestoreOptions(solver=solver, num_steps=steps)
+
+
+def first_devices(count: int) -> list[Device]:
+    """So many devices of this process.
+
+    Raises:
+        InputError: there are not so many.
+    """
+    devices = jax.local_devices()
+    if not 1 <= count <= len(devices):
+        raise InputError("devices", f"there are 1 to {len(devices)} to choose, not {count}")
+    return devices[:count]

@@ -1,9 +1,10 @@
 """The function that users hold: NumPy picture in, NumPy picture out."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dehaze_jax.arrays import Tree
@@ -11,10 +12,13 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method
 from dehaze_jax.restoring import strips
-from dehaze_jax.restoring.cutting import STRIP_PIXELS, Progress
+from dehaze_jax.restoring.cutting import STRIP_PIXELS, PixelRows, Progress
 from dehaze_jax.restoring.mapping import PictureMaps, map_rows, maps_of
+from dehaze_jax.restoring.memory import available_memory
+from dehaze_jax.restoring.ways import Task, Way, choose_way
 
 _TYPES = ("uint8", "uint16", "float16", "float32", "float64")
+_FEW_EVALUATIONS = 1024
 _TOLERANCE = 1e-3  # resampling leaves float pictures a little outside [0, 1]
 
 
@@ -34,7 +38,9 @@ class Restorer:
         options: solver and steps.
         strip_pixels: with one device, pixels that are worked on at once; bounds the memory. A
             method that looks at neighbours gets four rows for each row of its halo at least.
-        devices: several devices share the rows of every picture; default is the first device.
+        devices: several devices share the rows of every picture that they have room for; default
+            is the first device.
+        memory: bytes that pictures may take; default is what is free, see `available_memory`.
         config: see above.
         card: see above.
     """
@@ -47,16 +53,20 @@ class Restorer:
         *,
         strip_pixels: int = STRIP_PIXELS,
         devices: Sequence[strips.Device] = (),
+        memory: int | None = None,
         config: Any = None,
         card: Any = None,
     ):
         if strip_pixels < 1:
             raise InputError("strip_pixels", f"must be at least 1, not {strip_pixels}")
+        if memory is not None and memory < 1:
+            raise InputError("memory", f"must be at least 1 byte, not {memory}")
         self.method = method
         self.options = options or RestoreOptions()
         self.config = config
         self.card = card
         self._strip_pixels = strip_pixels
+        self._memory = memory
         self._devices = list(devices) or jax.local_devices()[:1]
         self.variables = jax.device_put(variables, self._devices[0])
 
@@ -73,10 +83,69 @@ class Restorer:
 
         Raises:
             InputError: the picture has another shape or type, is empty, holds values that are not
-                finite or outside [0, 1], or the model returned values that are not finite.
+                finite or outside [0, 1], or the model returned values that are not finite; there
+                is too little memory.
         """
         image = _check(image)
-        return self._render(image, self._summarise(image), progress)
+        way = self._choose_way(image)
+        return self._render(image, self._summarise(image), progress, way)
+
+    def stream(
+        self, picture: PixelRows, *, progress: Progress | None = None
+    ) -> Generator[np.ndarray, None, None]:
+        """Restores a picture that is never held whole.
+
+        Args:
+            picture: of the shapes and types of `__call__`; anything with `shape`, `dtype` and
+                `picture[start:stop]`, such as `numpy.memmap`. Rows are asked for from top to
+                bottom, twice; all of them at once by a method that has to see every pixel.
+            progress: called with rows done and rows in all.
+
+        Yields:
+            Restored rows `[rows, w, *c]` from top to bottom, of the type of the picture.
+
+        Raises:
+            InputError: see `__call__`.
+        """
+        checked = _CheckedRows(picture)
+        return strips.restore_bands(
+            self.method,
+            self.variables,
+            self._summarise(checked),
+            checked,
+            strip_pixels=self._strip_pixels,
+            progress=progress,
+        )
+
+    def choose_way(self, height: int, width: int, pixel_bytes: int, **files: Any) -> Way:
+        """In which way a picture is restored, by its size and the memory there is.
+
+        Args:
+            height: its rows.
+            width: its columns.
+            pixel_bytes: bytes of a pixel.
+            **files: what its files allow, see `ways.Task`.
+
+        Raises:
+            InputError: there is too little memory for every way.
+        """
+        task = Task(
+            height=height,
+            width=width,
+            pixel_bytes=pixel_bytes,
+            reduction=strips.reduction(self.method, height, width),
+            halo=self.method.halo,
+            context=self._context_bytes(height, width),
+            strip_pixels=self._strip_pixels,
+            **files,
+        )
+        memory = available_memory() if self._memory is None else self._memory
+        return choose_way(
+            task,
+            memory=memory,
+            devices=len(self._devices),
+            device_memory=strips.memory_of(self._devices[0]),
+        )
 
     def maps(self, image: np.ndarray, *, progress: Progress | None = None) -> PictureMaps:
         """What the method finds in a picture beside the restored one, which is not computed.
@@ -93,6 +162,7 @@ class Restorer:
         """
         maps_of(self.method)
         image = _check(image)
+        self._choose_way(image)
         return self._map(image, self._summarise(image), progress)
 
     def restore_with_maps(
@@ -112,17 +182,38 @@ class Restorer:
         """
         maps_of(self.method)
         image = _check(image)
+        way = self._choose_way(image)
         context = self._summarise(image)
-        restored = self._render(image, context, _half(progress, 0))
+        restored = self._render(image, context, _half(progress, 0), way)
         return restored, self._map(image, context, _half(progress, 1))
 
-    def _summarise(self, image: np.ndarray) -> Tree:
+    def _choose_way(self, image: np.ndarray) -> Way:
+        height, width = image.shape[:2]
+        return self.choose_way(height, width, image.nbytes // (height * width))
+
+    def _context_bytes(self, height: int, width: int) -> int:
+        """Of what is global in a picture; it is small but for a solve of very many evaluations."""
+        count = self.method.evaluations
+        if count is None or count(self.options) <= _FEW_EVALUATIONS:
+            return 0
+        factor = strips.reduction(self.method, height, width)
+        hazy = jax.ShapeDtypeStruct((-(-height // factor), -(-width // factor), 3), jnp.float32)
+        context = jax.eval_shape(
+            lambda variables, hazy: self.method.summarise(variables, hazy, self.options),
+            self.variables,
+            hazy,
+        )
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(context))
+
+    def _summarise(self, image: PixelRows) -> Tree:
         return strips.summarise_picture(
             self.method, self.variables, image, self.options, device=self._devices[0]
         )
 
-    def _render(self, image: np.ndarray, context: Tree, progress: Progress | None) -> np.ndarray:
-        if len(self._devices) > 1:
+    def _render(
+        self, image: np.ndarray, context: Tree, progress: Progress | None, way: Way
+    ) -> np.ndarray:
+        if way.name == "devices":
             return strips.render_sharded(
                 self.method, self.variables, context, image, devices=self._devices
             )
@@ -141,6 +232,18 @@ class Restorer:
         )
 
 
+class _CheckedRows:
+    """Rows that are looked at as soon as they are read."""
+
+    def __init__(self, rows: PixelRows):
+        self.shape, self.dtype = rows.shape, rows.dtype
+        self._rows = rows
+        _check_kind(self.shape, self.dtype)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return _check(self._rows[rows])
+
+
 def _half(progress: Progress | None, number: int) -> Progress | None:
     """Progress of the first or the second of two rounds over the rows."""
     if progress is None:
@@ -150,12 +253,7 @@ def _half(progress: Progress | None, number: int) -> Progress | None:
 
 def _check(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] != 3):
-        raise InputError("picture", f"shape must be [h, w, 3] or [h, w], not {image.shape}")
-    if image.dtype.name not in _TYPES:
-        raise InputError("picture", f"type must be one of {', '.join(_TYPES)}, not {image.dtype}")
-    if image.size == 0:
-        raise InputError("picture", f"has no pixels: shape {image.shape}")
+    _check_kind(image.shape, image.dtype)
     if image.dtype.kind == "f":
         low, high = float(image.min()), float(image.max())
         if not (np.isfinite(low) and np.isfinite(high)):
@@ -163,3 +261,12 @@ def _check(image: np.ndarray) -> np.ndarray:
         if low < -_TOLERANCE or high > 1 + _TOLERANCE:
             raise InputError("picture", f"float values must lie in [0, 1], not [{low:g}, {high:g}]")
     return image
+
+
+def _check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[-1] != 3):
+        raise InputError("picture", f"shape must be [h, w, 3] or [h, w], not {shape}")
+    if dtype.name not in _TYPES:
+        raise InputError("picture", f"type must be one of {', '.join(_TYPES)}, not {dtype}")
+    if 0 in shape:
+        raise InputError("picture", f"has no pixels: shape {shape}")

@@ -1,12 +1,12 @@
 """Restoring with a method's `summarise` and `render`: whole, in strips of rows, over devices.
 
 `restore_whole` works on JAX arrays and is differentiable. The others take and return a NumPy
-picture `[h, w, 3]` or `[h, w]`: integers use their full range, floats lie in [0, 1]. Pixels cross
-to the device in the type they have, and are converted and rounded there.
+picture `[h, w, 3]` or `[h, w]`, or a part of its rows: integers use their full range, floats lie in
+[0, 1]. Pixels cross to the device in the type they have, and are converted and rounded there.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -21,7 +21,17 @@ from dehaze_jax.image.colour import luma
 from dehaze_jax.image.resampling import box_reduce
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
-from dehaze_jax.restoring.cutting import STRIP_PIXELS, Pixels, Progress, narrow, over_strips, take
+from dehaze_jax.restoring.cutting import (
+    BAND_PIXELS,
+    STRIP_PIXELS,
+    PixelRows,
+    Pixels,
+    Progress,
+    narrow,
+    over_bands,
+    over_strips,
+    take,
+)
 
 Device: TypeAlias = Any
 """A `jax.Device`, which type checkers do not take for a type."""
@@ -59,17 +69,39 @@ def restore_pixels(
 def summarise_picture(
     method: Method,
     variables: Params,
-    picture: Pixels,
+    picture: PixelRows,
     options: RestoreOptions | None = None,
     *,
     device: Device | None = None,
 ) -> Tree:
-    """All that is global in a picture; small. `device` is the one that holds `variables`."""
-    pixels = jax.device_put(narrow(picture), device)
+    """All that is global in a picture; small. `device` is the one that holds `variables`.
+
+    A picture that is reduced before is read from top to bottom and never held whole.
+    """
     factor = reduction(method, *picture.shape[:2])
-    if factor > 1 or pixels.ndim == 2 or pixels.dtype != jnp.float32:
-        pixels = _reduce(pixels, factor)  # elsewhere it would only copy the picture
+    if factor > 1:
+        pixels = _reduce_rows(picture, factor, device)
+    else:
+        pixels = jax.device_put(narrow(picture[: picture.shape[0]]), device)
+        if pixels.ndim == 2 or pixels.dtype != jnp.float32:
+            pixels = _reduce(pixels, 1)  # elsewhere it would only copy the picture
     return method.summarise(variables, pixels, options or RestoreOptions())
+
+
+def _reduce_rows(
+    picture: PixelRows, factor: int, device: Device | None
+) -> Float[Array, "rows columns 3"]:
+    """`box_reduce` of a picture, some rows at a time, which takes a third of the time as well."""
+    height, width = picture.shape[:2]
+    squares = -(-height // factor)
+    step = factor * min(squares, max(1, STRIP_PIXELS // (factor * width)))
+    parts = []
+    for start in range(0, height, step):
+        pixels = picture[start : min(start + step, height)]
+        # The last row fills the strip, as it fills the squares.
+        pixels = jax.device_put(narrow(take(pixels, 0, step, width)), device)
+        parts.append(_reduce(pixels, factor))
+    return jnp.concatenate(parts)[:squares]
 
 
 def restore_rows(
@@ -102,15 +134,59 @@ def restore_rows(
     Raises:
         InputError: a restored value is not finite.
     """
+    work = _strip_worker(method, variables, context, picture.dtype)
+    return over_strips(
+        picture, work, halo=method.halo, strip_pixels=strip_pixels, progress=progress
+    )
 
+
+def restore_bands(
+    method: Method,
+    variables: Params,
+    context: Tree,
+    picture: PixelRows,
+    *,
+    strip_pixels: int = STRIP_PIXELS,
+    band_pixels: int = BAND_PIXELS,
+    progress: Progress | None = None,
+) -> Generator[np.ndarray, None, None]:
+    """`restore_rows` of a picture that is neither held whole nor returned whole.
+
+    Args:
+        method: what restores.
+        variables: its trained variables.
+        context: what `summarise_picture` returned for this picture.
+        picture: rows of any size from 1 x 1; they are read from top to bottom.
+        strip_pixels: about as many pixels are on the device at once.
+        band_pixels: about as many pixels are read and returned at once.
+        progress: called after each strip.
+
+    Yields:
+        Restored rows `[rows, w, *c]` from top to bottom, of the type of the picture.
+
+    Raises:
+        InputError: a restored value is not finite.
+    """
+    work = _strip_worker(method, variables, context, picture.dtype)
+    return over_bands(
+        picture,
+        work,
+        halo=method.halo,
+        strip_pixels=strip_pixels,
+        band_pixels=band_pixels,
+        progress=progress,
+    )
+
+
+def _strip_worker(
+    method: Method, variables: Params, context: Tree, dtype: np.dtype[Any]
+) -> Callable[[np.ndarray, Rows], np.ndarray]:
     def restore_strip(pixels: np.ndarray, where: Rows) -> np.ndarray:
         strip, finite = _render_strip(method, variables, context, pixels, where)
         check_finite(finite, "the restored values")
-        return np.asarray(strip).astype(picture.dtype, copy=False)
+        return np.asarray(strip).astype(dtype, copy=False)
 
-    return over_strips(
-        picture, restore_strip, halo=method.halo, strip_pixels=strip_pixels, progress=progress
-    )
+    return restore_strip
 
 
 def restore_sharded(
@@ -174,6 +250,11 @@ def render_sharded(
 def reduction(method: Method, height: int, width: int) -> int:
     """How many times smaller than the picture what `summarise` reads may be."""
     return max(1, min(height, width) // method.overview) if method.overview else 1
+
+
+def memory_of(device: Device) -> int | None:
+    """Bytes that a device has for itself; None for those that work in the machine's memory."""
+    return (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
 
 
 @functools.partial(jax.jit, static_argnames="factor")

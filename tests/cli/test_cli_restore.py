@@ -5,6 +5,7 @@ import errno
 import os
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from dehaze_jax import image
 from dehaze_jax.cli.main import main
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Maps, Method
-from dehaze_jax.restoring import Restorer, loading
+from dehaze_jax.restoring import Restorer, loading, ways
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (24, 30, 3), np.uint8)
 
@@ -184,8 +185,66 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
     arguments = ("--weights", "mine", "--solver", "heun", "--steps", "3")
     code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", *arguments)
     assert code == 0
-    assert seen == [("mine", {"solver": "heun", "steps": 3, "baked": None})]
+    (name, options), devices = seen[0], seen[0][1].pop("devices")
+    assert name == "mine"
+    assert options == {"solver": "heun", "steps": 3, "baked": None, "memory": None}
+    assert devices == jax.local_devices()[:1]
     assert out[0].endswith(", 21 evaluations")
+
+
+@pytest.fixture
+def as_asked(monkeypatch):
+    """The method that halves, with the devices and the memory that are asked for."""
+
+    def load(*_, devices, memory, **__):
+        return Restorer(HALVES, {}, strip_pixels=256, devices=devices, memory=memory)
+
+    monkeypatch.setattr(loading, "load", load)
+
+
+@pytest.mark.devices
+def test_several_devices(tmp_path, as_asked, run):
+    image.write(tmp_path / "in.png", COLOURS)
+    code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", "--devices", "4")
+    assert code == 0
+    assert out[0].endswith(", 28 evaluations, on several devices")
+    restored = image.read(tmp_path / "out.png").pixels
+    np.testing.assert_allclose(restored, COLOURS / 2, atol=0.501)
+
+
+def test_tiff_in_parts(tmp_path, as_asked, run, monkeypatch):
+    monkeypatch.setattr(ways, "STREAM_PIXELS", 0)
+    image.write(tmp_path / "in.tif", COLOURS)
+    code, out, _ = run(tmp_path / "in.tif", tmp_path / "out.tif", "--memory", "1.5")
+    assert code == 0
+    assert out[0].endswith(", 28 evaluations, in parts")
+    restored = image.read(tmp_path / "out.tif").pixels
+    np.testing.assert_allclose(restored, COLOURS / 2, atol=0.501)
+
+
+def test_too_little_memory(tmp_path, as_asked, run):
+    image.write(tmp_path / "in.tif", COLOURS)
+    code, out, err = run(tmp_path / "in.tif", tmp_path / "out.tif", "--memory", "0.1")
+    assert (code, out, len(err)) == (1, [], 1)
+    assert err[0].startswith(f"{tmp_path / 'in.tif'}: restoring 30 x 24 needs ")
+    assert err[0].endswith("75 MB of the 100 MB there are may be taken")
+    assert os.listdir(tmp_path) == ["in.tif"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--devices", "0"], "devices: there are 1 to 4 to choose, not 0"),
+        (["--devices", "5"], "devices: there are 1 to 4 to choose, not 5"),
+        (["--memory", "0"], "memory: must be more than 0 GB, not 0"),
+        (["--memory", "nan"], "memory: must be more than 0 GB, not nan"),
+    ],
+)
+@pytest.mark.devices
+def test_devices_and_memory_that_are_refused(tmp_path, as_asked, run, arguments, line):
+    image.write(tmp_path / "in.png", COLOURS)
+    code, out, err = run(tmp_path / "in.png", tmp_path / "out.png", *arguments)
+    assert (code, out, err) == (1, [], [f"dehaze-jax: error: {line}"])
 
 
 def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):
