@@ -93,8 +93,8 @@ def choose_way(
 ) -> Way:
     """Chooses how a picture is restored.
 
-    Several devices share it if they have the room. Otherwise it is held, unless it is so large that
-    nothing is gained or there is no room: then it is streamed, if the formats of its files allow it.
+    Several devices share it if they have the room. Otherwise it is held, unless it is so large
+    that nothing is gained or there is no room: then it is streamed, if its formats allow it.
 
     Args:
         task: the picture and what is done with it.
