@@ -207,7 +207,7 @@ def test_a_changed_config_goes_on_if_forced_and_is_told(toy, tmp_path):
     config = make_config(tmp_path, optimiser=OptimiserConfig(learning_rate=0.0))
     with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
         before = checkpoints.restore_part("variables")
-    with pytest.raises(InputError, match="is 0.0; --force goes on all the same$"):
+    with pytest.raises(InputError, match=r"is 0\.0; --force goes on all the same$"):
         train(config, console=QUIET)
     said = io.StringIO()
     console = rich.console.Console(file=said, width=500)
