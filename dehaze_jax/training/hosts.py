@@ -1,8 +1,11 @@
 """Several processes as one run: JAX's own runtime joins them and tells when one is gone."""
 
 import contextlib
+import hashlib
+import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -67,6 +70,26 @@ def all_or_none(run: str | os.PathLike[str]) -> Iterator[None]:
             refused = InputError(run, f"process {number} cannot train, as it says itself")
     if refused is not None:
         raise refused
+
+
+def check_same(run: str | os.PathLike[str], **values: Any) -> None:
+    """Refuses processes of one run that differ in something; all of them see it.
+
+    Args:
+        run: for the message.
+        **values: JSON by names.
+
+    Raises:
+        InputError: names what differs.
+    """
+    if jax.process_count() == 1:
+        return
+    for name, value in values.items():
+        text = json.dumps(value, sort_keys=True)
+        digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+        every = multihost_utils.process_allgather(digest)
+        if (every != every[0]).any():
+            raise InputError(run, f"its processes do not have the same {name}")
 
 
 @contextlib.contextmanager

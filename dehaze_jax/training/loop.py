@@ -23,7 +23,7 @@ from dehaze_jax.storage.trees import count_parameters
 from dehaze_jax.storage.weights import save_weights
 from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import TrainConfig
-from dehaze_jax.training.hosts import all_or_none, claimed, together
+from dehaze_jax.training.hosts import all_or_none, check_same, claimed, together
 from dehaze_jax.training.logs import Clock, Logs
 from dehaze_jax.training.profiling import Profile
 from dehaze_jax.training.provenance import machine
@@ -33,6 +33,7 @@ from dehaze_jax.training.starting import (
     check_mesh,
     check_position,
     initial_weights,
+    without_paths,
 )
 from dehaze_jax.training.step import compile_step, create_state, run_compiled, train_step
 from dehaze_jax.training.stopping import StopRequest
@@ -92,6 +93,9 @@ def train(
         examples = open_validation(config.data, config.validation_pictures)
         scored_on = [example.id for example in examples]
         run = RunDirectory(config.workdir)
+    saved_config = config_to_dict(config)
+    with together(run.path):
+        check_same(run.path, config=without_paths(saved_config), data=fingerprint)
 
     with (
         together(run.path),
@@ -112,7 +116,6 @@ def train(
         )
 
         # Own checkpoint, given weights, scratch.
-        saved_config = config_to_dict(config)
         start_mode, first = "scratch", 0
         changes: list[str] = []
         counts = {"bad_examples": 0, "skipped_steps": 0}

@@ -1,5 +1,6 @@
 """What a run begins from: checked before anything is computed."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,20 @@ def initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:
         raise InputError(source, f"was trained with another {', '.join(fields)} than the run has")
     match(weights.variables, shapes, source=source)
     return weights.variables
+
+
+def without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same in all processes: each may have its folders elsewhere.
+
+    Args:
+        config: of the run, as nested dictionaries.
+    """
+    config = json.loads(json.dumps(config))
+    config["workdir"] = None
+    config["init_from"] = config["init_from"] is not None
+    for field in ("train", "clear", "validation"):
+        config["data"][field] = len(config["data"][field])
+    return config
 
 
 def check_config(run: RunDirectory, config: Mapping[str, Any], *, force: bool) -> list[str]:

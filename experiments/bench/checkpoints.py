@@ -10,6 +10,7 @@ their mean is the stall, here as a share of an interval. Takes `(2 rounds + 2) *
 
 import dataclasses
 import io
+import itertools
 import os
 import pathlib
 import statistics
@@ -92,7 +93,7 @@ def measure(folder: pathlib.Path, options: Options) -> tuple[list[float], list[f
     times = Times()
     with Calls() as calls:
         training.train(config, console=times)
-    intervals = [after - before for before, after in zip(times.at, times.at[1:], strict=False)]
+    intervals = [after - before for before, after in itertools.pairwise(times.at)]
     newest = folder / "run" / "checkpoints" / str(config.steps)
     size = sum(file.stat().st_size for file in newest.rglob("*") if file.is_file())
     return intervals, calls.seconds[: options.rounds], size / 1e6
@@ -103,14 +104,14 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         intervals, calls, megabytes = measure(pathlib.Path(folder), options)
     plain, saving = intervals[::2], intervals[1::2]
-    alone = [statistics.fmean(pair) for pair in zip(plain, plain[1:], strict=False)]
+    alone = [statistics.fmean(pair) for pair in itertools.pairwise(plain)]
     stalls = [a / b - 1 for a, b in zip(saving, alone, strict=True)]
     lines = [
         machine(len(os.sched_getaffinity(0)), ["jax", "jaxlib", "orbax-checkpoint"]),
         "",
-        f"dehazeflow, flow matching, batches of {options.batch_size} x {options.crop_size}² pixels; "
-        f"checkpoints of {megabytes:.1f} MB; intervals of {options.interval} steps; medians of "
-        f"{options.rounds}.",
+        f"dehazeflow, flow matching, batches of {options.batch_size}, {options.crop_size} pixels "
+        f"square; checkpoints of {megabytes:.1f} MB; intervals of {options.interval} steps; "
+        f"medians of {options.rounds}.",
         "",
         "| | median | range |",
         "| --- | ---: | ---: |",
