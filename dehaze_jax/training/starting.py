@@ -1,6 +1,5 @@
 """What a run begins from: checked before anything is computed."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,12 +80,13 @@ def without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         config: of the run, as nested dictionaries.
     """
-    config = json.loads(json.dumps(config))
-    config["workdir"] = None
-    config["init_from"] = config["init_from"] is not None
-    for field in ("train", "clear", "validation"):
-        config["data"][field] = len(config["data"][field])
-    return config
+    counts = {name: len(config["data"][name]) for name in ("train", "clear", "validation")}
+    return {
+        **config,
+        "workdir": None,
+        "init_from": config["init_from"] is not None,
+        "data": {**config["data"], **counts},
+    }
 
 
 def check_config(run: RunDirectory, config: Mapping[str, Any], *, force: bool) -> list[str]:

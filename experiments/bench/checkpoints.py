@@ -34,7 +34,7 @@ class Options:
 
     interval: int = 100
     """Steps of an interval."""
-    rounds: int = 3
+    rounds: int = 2
     """Checkpoints that are measured."""
     batch_size: int = 8
     """Examples of a step."""
