@@ -50,6 +50,8 @@ bench: $(VENV)/.installed ## speed and memory, as tables
 	$(BIN)/python experiments/bench/bake.py
 	$(BIN)/python experiments/bench/lut.py
 	$(BIN)/python experiments/bench/flow.py
+	$(BIN)/python experiments/bench/folder.py
+	$(BIN)/python experiments/bench/checkpoints.py
 
 study: $(VENV)/.installed ## solver study and LUT ablation, in runs/; VARIANT=smoke takes two minutes
 	$(BIN)/python experiments/solver_study/run.py --variant $(VARIANT) --output runs/solver_study_$(VARIANT)

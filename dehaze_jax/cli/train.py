@@ -26,6 +26,8 @@ class Train:
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     hosts: HostsConfig = dataclasses.field(default_factory=HostsConfig)
     """Processes that train together."""
+    force: bool = False
+    """Go on with a run that began with another configuration or other data."""
 
 
 def main(args: list[str]) -> int:
@@ -54,7 +56,7 @@ def main(args: list[str]) -> int:
 
     connect(options.hosts)
     try:
-        result = train(options.config, console=console)
+        result = train(options.config, console=console, force=options.force)
     except InputError as error:
         if options.hosts.coordinator is None:
             raise

@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -91,7 +93,8 @@ class Checkpoints:
 
         Raises:
             InputError: this or the preceding save failed; names the folder. Earlier checkpoints
-                are intact and nothing half-written stays.
+                are intact. What is half-written is removed, at the latest when the folder is opened
+                the next time: arrays of the same state may still be under way.
         """
         self.wait()
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
@@ -243,8 +246,9 @@ class _SavingErrors:
             return
         for folder in self.folder.glob(f"*.{_TEMPORARY}"):
             shutil.rmtree(folder, ignore_errors=True)
-        # TensorStore puts the cause last, then the specification of the array.
-        reason = str(error).split(" [tensorstore_spec")[0].rsplit("/", 1)[-1]
+        # TensorStore tells a long story; the operating system's own word is in it.
+        number = re.search(r"os_error_code='(\d+)'", str(error))
+        reason = os.strerror(int(number[1])) if number else str(error).split("[tensorstore_spec")[0]
         raise InputError(self.folder, f"checkpoint not saved: {reason}") from error
 
 
@@ -273,11 +277,33 @@ def _describe(leaf: tuple[tuple[int, ...], str] | None) -> str:
 
 
 def _quieten() -> None:
-    """Orbax tells of its work through absl's logger; failures reach the user as exceptions."""
-    logger = logging.getLogger("absl")
-    if _not_orbax not in logger.filters:
-        logger.addFilter(_not_orbax)
+    """Of a failure the user hears once, through the exception.
+
+    Orbax tells of its work through absl's logger. Where one array cannot be written it leaves the
+    others to themselves, and each complains: of its own failure, or that nobody listens to it.
+    """
+    for name, wanted in (("absl", _not_orbax), ("asyncio", _not_left_alone)):
+        logger = logging.getLogger(name)
+        if wanted not in logger.filters:
+            logger.addFilter(wanted)
+    if not isinstance(sys.unraisablehook, _Unraisable):
+        sys.unraisablehook = _Unraisable(sys.unraisablehook)
 
 
 def _not_orbax(record: logging.LogRecord) -> bool:
     return f"{os.sep}orbax{os.sep}" not in record.pathname
+
+
+def _not_left_alone(record: logging.LogRecord) -> bool:
+    return "[tensorstore_spec" not in record.getMessage()
+
+
+class _Unraisable:
+    """Passes on what cannot be raised, but for writes that end after orbax stopped to listen."""
+
+    def __init__(self, others: Callable[[Any], object]):
+        self._others = others
+
+    def __call__(self, unraisable: Any) -> None:
+        if unraisable.object is not None or str(unraisable.exc_value) != "Event loop is closed":
+            self._others(unraisable)

@@ -53,9 +53,18 @@ class RunDirectory:
         busy = InputError(self.path, "another process is training in it")
         return locked(self.path / ".lock", busy)
 
+    def tidy(self) -> None:
+        """Removes what processes that were killed left half-written."""
+        for whole in (self.config, self.record, self.metrics, self.best, self.weights):
+            for left in self.path.glob(f".{whole.name}.*"):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+
     def drop_best(self, step: int) -> None:
         """Removes `best` where it is of a later step, or cannot be read: of another start."""
-        card = self._best_card()
+        card = _card(self.best)
         if self.best.exists() and (card is None or card.get("step", step + 1) > step):
             shutil.rmtree(self.best, ignore_errors=True)
 
@@ -67,40 +76,35 @@ class RunDirectory:
             scores: of new weights.
             scored_on: ids of the pictures.
         """
-        card = self._best_card()
+        card = _card(self.best)
         if card is None or card.get("scored_on") != list(scored_on):
             return True
         return scores[name] > card["scores"][name]
 
-    def _best_card(self) -> dict[str, Any] | None:
-        try:
-            return read_json(self.best / "card.json")
-        except InputError:
-            return None
+    def has_weights(self, step: int) -> bool:
+        """Whether `weights` are those of a step."""
+        card = _card(self.weights)
+        return card is not None and card.get("step") == step
 
-    def check_config(self, config: Mapping[str, Any], *, may_change: Collection[str] = ()) -> None:
-        """Refuses a config under which the run would not go on as it began.
+    def differences(
+        self, config: Mapping[str, Any], *, may_change: Collection[str] = ()
+    ) -> list[str]:
+        """How a config differs from the one that the run began with, a field an entry.
 
         Args:
             config: nested dictionaries.
             may_change: dotted names of fields that may differ; a name covers what is below it.
 
         Raises:
-            InputError: names the fields that differ.
+            InputError: `config.json` cannot be read.
         """
         before, now = _dotted(read_json(self.config)), _dotted(config)
-        differ = [
-            name
+        return [
+            f"{name} was {before.get(name, 'absent')!r}, is {now.get(name, 'absent')!r}"
             for name in dict.fromkeys([*now, *before])
             if before.get(name, _ABSENT) != now.get(name, _ABSENT)
             and not any(name == free or name.startswith(f"{free}.") for free in may_change)
         ]
-        if differ:
-            changes = ", ".join(
-                f"{name} was {before.get(name, 'absent')!r}, is {now.get(name, 'absent')!r}"
-                for name in differ
-            )
-            raise InputError(self.path, f"the run in it began with another config: {changes}")
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Writes `config.json`."""
@@ -140,6 +144,13 @@ class RunDirectory:
 
 
 _ABSENT = object()
+
+
+def _card(weights: pathlib.Path) -> dict[str, Any] | None:
+    try:
+        return read_json(weights / "card.json")
+    except InputError:
+        return None
 
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -80,8 +80,10 @@ def save_weights(
                 folder.rename(new.with_name(f"{new.name}.old"))
             new.rename(folder)
             shutil.rmtree(new.with_name(f"{new.name}.old"), ignore_errors=True)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(new, ignore_errors=True)
+            if isinstance(error, InputError):  # of a file under its temporary name
+                raise InputError(folder, error.reason) from error
             raise
 
 

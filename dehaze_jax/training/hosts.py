@@ -1,8 +1,11 @@
 """Several processes as one run: JAX's own runtime joins them and tells when one is gone."""
 
 import contextlib
+import hashlib
+import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -49,25 +52,57 @@ def connect(config: HostsConfig) -> None:
 
 
 @contextlib.contextmanager
+def all_or_none(run: str | os.PathLike[str]) -> Iterator[None]:
+    """Ends all processes of a run where one of them is refused something; they wait for each other.
+
+    Raises:
+        InputError: what was raised inside, or that another process is refused; names `run`.
+    """
+    refused = None
+    try:
+        yield
+    except InputError as error:
+        refused = error
+    if jax.process_count() > 1:
+        every = multihost_utils.process_allgather(np.asarray(refused is not None))
+        if refused is None and every.any():
+            number = int(every.argmax())
+            refused = InputError(run, f"process {number} cannot train, as it says itself")
+    if refused is not None:
+        raise refused
+
+
+def check_same(run: str | os.PathLike[str], **values: Any) -> None:
+    """Refuses processes of one run that differ in something; all of them see it.
+
+    Args:
+        run: for the message.
+        **values: JSON by names.
+
+    Raises:
+        InputError: names what differs.
+    """
+    if jax.process_count() == 1:
+        return
+    for name, value in values.items():
+        text = json.dumps(value, sort_keys=True)
+        digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+        every = multihost_utils.process_allgather(digest)
+        if (every != every[0]).any():
+            raise InputError(run, f"its processes do not have the same {name}")
+
+
+@contextlib.contextmanager
 def claimed(run: RunDirectory) -> Iterator[None]:
     """`run.claim` by the first process, for all; if it fails, all of them end.
 
     Raises:
         InputError: another run is at work in the directory.
     """
-    refused = None
     with contextlib.ExitStack() as held:
-        if jax.process_index() == 0:
-            try:
+        with all_or_none(run.path):
+            if jax.process_index() == 0:
                 held.enter_context(run.claim())
-            except InputError as error:
-                refused = error
-        if jax.process_count() > 1:
-            others = multihost_utils.broadcast_one_to_all(np.asarray(refused is not None))
-            if bool(others) and refused is None:
-                refused = InputError(run.path, "process 0 may not train in it")
-        if refused is not None:
-            raise refused
         yield
 
 

@@ -1,14 +1,15 @@
 """Where a run tells of itself: the terminal, JSON lines, TensorBoard."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import jax
 import numpy as np
 import rich.console
 import rich.progress
 
+from dehaze_jax.errors import InputError
 from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.training.events import EventFile
 
@@ -23,14 +24,14 @@ class Clock:
         """Counts from here, with `step` steps done."""
         self._start, self._step, self._waited = time.monotonic(), step, 0.0
 
-    @contextmanager
+    @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """Counts the time spent inside as waiting for data."""
         begin = time.monotonic()
         yield
         self._waited += time.monotonic() - begin
 
-    @contextmanager
+    @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
         """Leaves out the time spent inside."""
         begin = time.monotonic()
@@ -90,10 +91,12 @@ class Logs:
         self._bar.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self._bar.stop()
         if self._events is not None:
-            self._events.close()
+            # Where something failed before, that is what is to be told.
+            with contextlib.suppress(InputError) if kind else contextlib.nullcontext():
+                self._events.close()
 
     def say(self, line: str) -> None:
         """A line for the reader."""

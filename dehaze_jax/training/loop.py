@@ -22,18 +22,20 @@ from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.storage.trees import count_parameters
 from dehaze_jax.storage.weights import save_weights
 from dehaze_jax.training import mesh as meshes
-from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
-from dehaze_jax.training.hosts import claimed, together
+from dehaze_jax.training.config import TrainConfig
+from dehaze_jax.training.hosts import all_or_none, check_same, claimed, together
 from dehaze_jax.training.logs import Clock, Logs
 from dehaze_jax.training.profiling import Profile
 from dehaze_jax.training.provenance import machine
 from dehaze_jax.training.starting import (
+    check_config,
     check_data,
     check_mesh,
     check_position,
     initial_weights,
+    without_paths,
 )
-from dehaze_jax.training.step import compile_step, create_state, train_step
+from dehaze_jax.training.step import compile_step, create_state, run_compiled, train_step
 from dehaze_jax.training.stopping import StopRequest
 from dehaze_jax.training.validation import SCORE, open_validation, validate
 from dehaze_jax.training.watching import Pending, Watch
@@ -59,7 +61,9 @@ class TrainResult(NamedTuple):
     scores: dict[str, float]
 
 
-def train(config: TrainConfig, *, console: rich.console.Console | None = None) -> TrainResult:
+def train(
+    config: TrainConfig, *, console: rich.console.Console | None = None, force: bool = False
+) -> TrainResult:
     """Trains a method, or goes on with the run that is in `config.workdir`.
 
     The final parameters depend on the config alone: a run that was interrupted at any point and
@@ -70,23 +74,28 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     Args:
         config: everything that the run depends on.
         console: for progress and a few lines; default is rich's.
+        force: go on with a run that began with another config or other data; what differs is told.
 
     Raises:
         InputError: the config does not fit the devices, the data or the run in the directory; a
             checkpoint is damaged or cannot be saved; a loss is not finite.
     """
     console = console or rich.get_console()
-    mesh = meshes.make_mesh(config.mesh)
-    meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
-    method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-    check_mesh(method, config.mesh)
-    check_data(method, config)
-    fingerprint = data.fingerprint(config.data)
-    origin = {"seed": config.seed, "data": fingerprint}
-    size = data.training_size(config.data)
-    examples = open_validation(config.data, config.validation_pictures)
-    scored_on = [example.id for example in examples]
-    run = RunDirectory(config.workdir)
+    with together(config.workdir), all_or_none(config.workdir):
+        mesh = meshes.make_mesh(config.mesh)
+        meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
+        method = methods.build(config.method, config.optimiser, total_steps=config.steps)
+        check_mesh(method, config.mesh)
+        check_data(method, config)
+        fingerprint = data.fingerprint(config.data)
+        origin = {"seed": config.seed, "data": fingerprint}
+        size = data.training_size(config.data)
+        examples = open_validation(config.data, config.validation_pictures)
+        scored_on = [example.id for example in examples]
+        run = RunDirectory(config.workdir)
+    saved_config = config_to_dict(config)
+    with together(run.path):
+        check_same(run.path, config=without_paths(saved_config), data=fingerprint)
 
     with (
         together(run.path),
@@ -107,23 +116,25 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         )
 
         # Own checkpoint, given weights, scratch.
-        saved_config = config_to_dict(config)
         start_mode, first = "scratch", 0
+        changes: list[str] = []
         counts = {"bad_examples": 0, "skipped_steps": 0}
         if checkpoints.latest() is not None:
-            run.check_config(saved_config, may_change=MAY_CHANGE)
+            changes += check_config(run, saved_config, force=force)
             state, position = checkpoints.restore(shapes)
             start_mode, first = "checkpoint", position["next_batch"]
             counts = {name: position.get(name, 0) for name in counts}
-            check_position(run, position, fingerprint, config)
+            changes += check_position(run, position, fingerprint, config, force=force)
         elif config.init_from is not None:
             start_mode = "weights"
-            variables = initial_weights(config.init_from, config, shapes.variables)
+            with all_or_none(run.path):
+                variables = initial_weights(config.init_from, config, shapes.variables)
             state = jax.jit(method.start, out_shardings=where)(variables)
         else:
             state = jax.jit(create, out_shardings=where)(root)
 
         if jax.process_index() == 0:
+            run.tidy()
             run.write_config(saved_config)
             run.write_record(
                 {
@@ -134,6 +145,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     "global_batch": config.data.batch_size,
                     **origin,
                     "parameters": count_parameters(shapes.variables),
+                    **({"changed": changes} if changes else {}),
                 },
                 resumed=first > 0,
             )
@@ -176,6 +188,8 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
         logs = Logs(run, first=first, total=config.steps, console=console)
         with logs, profile, contextlib.closing(loader):
             logs.say(_opening(run, start_mode, first, config, mesh))
+            for change in changes:
+                logs.say(f"{run.path}: forced, though {change}")
             for step in range(first + 1, last + 1):
                 with clock.waiting():
                     batch = next(batches)
@@ -187,7 +201,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
                     logs.say(f"{run.path}: {_memory(compiled.memory_analysis())}")
                 profile.before(step)
                 with jax.transfer_guard("disallow"):
-                    state, scalars = compiled(state, batch, root)
+                    state, scalars = run_compiled(compiled, state, batch, root, number=step)
                 profile.after(step, scalars)
                 pending.append((step, scalars))
                 if len(pending) > _IN_FLIGHT:
@@ -232,7 +246,7 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
             finished = step >= config.steps
             if finished:
                 weights = _whole(state.ema, everywhere)
-                if logs.primary and (step > first or not run.weights.exists()):
+                if logs.primary and (step > first or not run.has_weights(step)):
                     if examples and not scores:
                         scores, _ = validate(method, weights, examples)
                     keep(run.weights, weights, scores, step)

@@ -10,7 +10,7 @@ from dehaze_jax.storage.configs import config_to_dict
 from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.storage.trees import match
 from dehaze_jax.storage.weights import find_weights
-from dehaze_jax.training.config import MeshConfig, TrainConfig
+from dehaze_jax.training.config import MAY_CHANGE, MeshConfig, TrainConfig
 
 
 def check_data(method: Method, config: TrainConfig) -> None:
@@ -74,9 +74,50 @@ def initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:
     return weights.variables
 
 
+def without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same in all processes: each may have its folders elsewhere.
+
+    Args:
+        config: of the run, as nested dictionaries.
+    """
+    counts = {name: len(config["data"][name]) for name in ("train", "clear", "validation")}
+    return {
+        **config,
+        "workdir": None,
+        "init_from": config["init_from"] is not None,
+        "data": {**config["data"], **counts},
+    }
+
+
+def check_config(run: RunDirectory, config: Mapping[str, Any], *, force: bool) -> list[str]:
+    """Refuses a config under which the run would not go on as it began.
+
+    Args:
+        run: has a checkpoint.
+        config: nested dictionaries.
+        force: refuse nothing.
+
+    Returns:
+        How it differs.
+
+    Raises:
+        InputError: names the fields that differ.
+    """
+    changes = run.differences(config, may_change=MAY_CHANGE)
+    if changes and not force:
+        reason = f"the run in it began with another config: {', '.join(changes)}"
+        raise InputError(run.path, f"{reason}; {_FORCE}")
+    return changes
+
+
 def check_position(
-    run: RunDirectory, position: Mapping[str, Any], fingerprint: str, config: TrainConfig
-) -> None:
+    run: RunDirectory,
+    position: Mapping[str, Any],
+    fingerprint: str,
+    config: TrainConfig,
+    *,
+    force: bool,
+) -> list[str]:
     """Refuses to go on where the run would not be what it began as.
 
     Args:
@@ -84,13 +125,24 @@ def check_position(
         position: of the checkpoint.
         fingerprint: of the data as it is now.
         config: of the run.
+        force: take other data.
+
+    Returns:
+        What is not as it was.
 
     Raises:
         InputError: other data, or fewer steps than are done.
     """
-    if position["data"] != fingerprint:
-        raise InputError(run.path, "the data is not what the run began with")
     if position["next_batch"] > config.steps:
         raise InputError(
             run.path, f"is at step {position['next_batch']}, past the {config.steps} asked for"
         )
+    if position["data"] == fingerprint:
+        return []
+    reason = "the data is not what the run began with"
+    if not force:
+        raise InputError(run.path, f"{reason}; {_FORCE}")
+    return [reason]
+
+
+_FORCE = "--force goes on all the same"

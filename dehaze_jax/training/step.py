@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dehaze_jax.arrays import Key
+from dehaze_jax.errors import InputError
 from dehaze_jax.haze.config import HazeConfig
 from dehaze_jax.methods.protocol import Batch, Method, Scalars, TrainState
 from dehaze_jax.training.rehazing import rehaze
@@ -76,3 +77,19 @@ def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.
     where = jax.tree.map(lambda leaf: leaf.sharding, state)
     jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, root.sharding))
     return jitted.lower(state, batch, root).compile()
+
+
+def run_compiled(
+    compiled: jax.stages.Compiled, state: TrainState, batch: Batch, root: Key, *, number: int
+) -> tuple[TrainState, Scalars]:
+    """Takes a step that is compiled; never compiles it anew.
+
+    Raises:
+        InputError: the batch has other shapes or types than the one that the step was compiled for;
+            names them and the number of the batch.
+    """
+    try:
+        return compiled(state, batch, root)
+    except TypeError as error:
+        reason = f"is of another kind than the first, and a step is compiled once: {error}"
+        raise InputError(f"batch {number}", reason) from error

@@ -29,8 +29,9 @@ def trained(monkeypatch):
     """The configs that the command trains with."""
     configs = []
 
-    def train(config, *, console):
+    def train(config, *, console, force):
         configs.append(config)
+        assert not force
         return TrainResult(None, 3, True, None, {})
 
     monkeypatch.setattr(loop, "train", train)
@@ -47,6 +48,18 @@ def test_options_change_the_config(config, trained):
     assert used.data.batch_size == 2
     assert used.method.objective.times == "logit_normal"
     assert used.init_from == "x"
+
+
+def test_force_is_passed_on(config, monkeypatch):
+    given = []
+
+    def train(config, *, console, force):
+        given.append(force)
+        return TrainResult(None, 3, True, None, {})
+
+    monkeypatch.setattr(loop, "train", train)
+    assert cli.main(["train", str(config), "--force"]) == 0
+    assert given == [True]
 
 
 def test_folders_of_unpaired_pictures_are_options(config, trained):

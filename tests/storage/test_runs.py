@@ -19,26 +19,43 @@ def run(tmp_path):
     return RunDirectory(tmp_path / "deep" / "run")
 
 
-def test_the_same_config_goes_on(run):
+def test_the_same_config_does_not_differ(run):
     run.write_config(CONFIG)
-    run.check_config({**CONFIG, "names": ("a",)})
+    assert run.differences({**CONFIG, "names": ("a",)}) == []
 
 
 def test_fields_that_differ_are_named(run):
     run.write_config(CONFIG)
     other = {**CONFIG, "steps": 20, "optimiser": {"rate": 0.2, "decay": 0.9}, "new": 1}
-    with pytest.raises(InputError) as caught:
-        run.check_config(other, may_change={"steps"})
-    message = str(caught.value)
-    assert "optimiser.rate was 0.1, is 0.2" in message
-    assert "new was 'absent', is 1" in message
-    assert "steps" not in message
-    assert "decay" not in message
+    assert run.differences(other, may_change={"steps"}) == [
+        "optimiser.rate was 0.1, is 0.2",
+        "new was 'absent', is 1",
+    ]
 
 
 def test_a_free_name_covers_what_is_below_it(run):
     run.write_config(CONFIG)
-    run.check_config({**CONFIG, "mesh": {"data": 4}}, may_change={"mesh"})
+    assert run.differences({**CONFIG, "mesh": {"data": 4}}, may_change={"mesh"}) == []
+
+
+def test_what_was_left_half_written_goes(run):
+    whole = ("config.json", "run.json", "metrics.jsonl", "weights/card.json", "best/card.json")
+    for name in (*whole, ".lock", ".best.x/card.json", ".weights.x.old/card.json"):
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).write_text("{}")
+    for name in (".config.json.x", ".run.json.x", ".metrics.jsonl.x"):
+        (run.path / name).write_text("{")
+    run.tidy()
+    left = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert left == {*whole, ".lock"}
+
+
+def test_final_weights_are_of_one_step(run):
+    assert not run.has_weights(8)
+    run.weights.mkdir()
+    (run.weights / "card.json").write_text('{"step": 8}')
+    assert run.has_weights(8)
+    assert not run.has_weights(9)
 
 
 def test_later_starts_are_added_to_the_record(run):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from dehaze_jax.data import DataConfig
 from dehaze_jax.errors import InputError
 from dehaze_jax.haze import PRESETS, HazeConfig
 from dehaze_jax.methods.config import OptimiserConfig
-from dehaze_jax.storage import Checkpoints, RunDirectory, load_weights
+from dehaze_jax.storage import Checkpoints, RunDirectory, load_weights, save_weights
 from dehaze_jax.training import MeshConfig, TrainConfig, train
 from dehaze_jax.training.step import train_step as training_step
 
@@ -142,8 +143,6 @@ def test_final_weights_and_fine_tuning_from_them(toy, tmp_path):
 
 
 def test_weights_of_another_model_or_method_are_refused(toy, tmp_path):
-    from dehaze_jax.storage import save_weights
-
     save_weights(
         tmp_path / "shape", {"params": {"gain": np.ones(3, np.float32)}}, {"name": "dehazeflow"}, {}
     )
@@ -193,13 +192,64 @@ def test_own_checkpoint_goes_before_given_weights(toy, tmp_path):
             {"optimiser": OptimiserConfig(learning_rate=0.1)},
             "optimiser.learning_rate was 0.05, is 0.1",
         ),
-        ({"steps": 2}, "is at step 5, past the 2"),
     ],
 )
 def test_a_resume_that_would_not_go_on_as_before_is_refused(toy, tmp_path, changes, reason):
     train(make_config(tmp_path, stop_after=5), console=QUIET)
     with pytest.raises(InputError, match=f"{tmp_path}: .*{reason}"):
         train(make_config(tmp_path, **changes), console=QUIET)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert "resumes" not in record  # refused before anything is written
+
+
+def test_a_changed_config_goes_on_if_forced_and_is_told(toy, tmp_path):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    config = make_config(tmp_path, optimiser=OptimiserConfig(learning_rate=0.0))
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        before = checkpoints.restore_part("variables")
+    with pytest.raises(InputError, match=r"is 0\.0; --force goes on all the same$"):
+        train(config, console=QUIET)
+    said = io.StringIO()
+    console = rich.console.Console(file=said, width=500)
+    result = train(config, console=console, force=True)
+    assert result.step == 12
+    assert_same_bits(result.state.variables, before)  # without a learning rate
+    change = "optimiser.learning_rate was 0.05, is 0.0"
+    assert f"forced, though {change}\n" in said.getvalue()
+    (resumed,) = json.loads((tmp_path / "run.json").read_text())["resumes"]
+    assert (resumed["step"], resumed["changed"]) == (5, [change])
+    # From now on the run is one with this config.
+    assert train(config, console=QUIET).finished
+
+
+def test_other_data_is_taken_if_forced(toy, tmp_path, monkeypatch):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    monkeypatch.setattr("dehaze_jax.data.fingerprint", lambda _: "other")
+    assert train(make_config(tmp_path, stop_after=8), console=QUIET, force=True).step == 8
+    (resumed,) = json.loads((tmp_path / "run.json").read_text())["resumes"]
+    assert resumed["changed"] == ["the data is not what the run began with"]
+    assert train(make_config(tmp_path), console=QUIET).finished
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_steps_that_are_done_already_are_not_undone(toy, tmp_path, force):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    with pytest.raises(InputError, match="is at step 5, past the 2"):
+        train(make_config(tmp_path, steps=2), console=QUIET, force=force)
+
+
+def test_final_weights_are_of_the_end_though_the_run_was_longer_than_first_meant(toy, tmp_path):
+    """Killed after the last checkpoint and before the weights."""
+    train(make_config(tmp_path), console=QUIET)
+    early = load_weights(tmp_path / "weights")
+    train(make_config(tmp_path, steps=14), console=QUIET)
+    late = load_weights(tmp_path / "weights")
+    shutil.rmtree(tmp_path / "weights")
+    save_weights(tmp_path / "weights", early.variables, early.config, early.card)
+    train(make_config(tmp_path, steps=14), console=QUIET)
+    again = load_weights(tmp_path / "weights")
+    assert again.card["step"] == 14
+    assert_same_bits(again.variables, late.variables)
 
 
 def test_other_data_is_refused_on_resume(toy, tmp_path, monkeypatch):
@@ -509,6 +559,60 @@ def test_the_step_is_traced_once(toy, tmp_path, monkeypatch):
     assert len(traces) == 1
     train(make_config(tmp_path), console=QUIET)
     assert len(traces) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda batch: {n: v[:2] for n, v in batch.items()}, r"float32\[2,8,8,3\]"),
+        (lambda batch: {**batch, "bad": batch["bad"].astype(np.int8)}, r"int8\[4\]"),
+        (lambda batch: {**batch, "depth": batch["hazy"]}, "depth"),
+    ],
+)
+def test_a_batch_of_another_kind_is_refused_not_compiled_for(
+    toy, tmp_path, monkeypatch, change, said
+):
+    def batches(config, *, start_step, **rest):
+        every = toy.batches(config, start_step=start_step, **rest)
+        for number, batch in enumerate(every, start=start_step):
+            yield change(batch) if number == 6 else batch
+
+    monkeypatch.setattr("dehaze_jax.data.train_batches", batches)
+    with pytest.raises(InputError, match=f"^batch 7: is of another kind than the first.*{said}"):
+        train(make_config(tmp_path), console=QUIET)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.latest() == 4
+
+
+def test_nothing_is_compiled_after_the_first_scores(toy, tmp_path):
+    compiled, step = [], []
+
+    def listen(event, _, **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(step[-1])
+
+    class Steps(rich.console.Console):
+        """Is told every step."""
+
+        def print(self, line, **_):
+            if line.startswith("step "):
+                step.append(int(line.split()[1].split("/")[0]))
+
+    config = make_config(
+        tmp_path,
+        data=DataConfig(train=("t",), validation=("v",), batch_size=4, crop_size=8),
+        log_every=1,
+        evaluate_every=4,
+    )
+    step.append(0)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        train(config, console=Steps(file=io.StringIO()))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert step[-1] == 12
+    assert set(compiled) <= {0, 4}
+    assert 0 in compiled
 
 
 @pytest.mark.devices

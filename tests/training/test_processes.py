@@ -14,10 +14,12 @@ import jax
 import numpy as np
 import pytest
 
+from dehaze_jax.data import prepare
 from dehaze_jax.errors import InputError
-from dehaze_jax.storage import Checkpoints
+from dehaze_jax.storage import Checkpoints, RunDirectory
 from dehaze_jax.training import HostsConfig, MeshConfig, connect, make_mesh
 
+TINY = pathlib.Path(__file__).parents[2] / "experiments" / "survival" / "tiny.py"
 TOY = pathlib.Path(__file__).with_name("toy_method.py")
 CONFIG = """
 from dehaze_jax.data import DataConfig
@@ -39,7 +41,7 @@ def start(tmp_path):
     (tmp_path / "config.py").write_text(CONFIG)
     started = []
 
-    def run(workdir, *hows, devices=2, patience=20, options=()):
+    def run(workdir, *hows, devices=2, patience=20, options=((), ()), config="config.py"):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -48,12 +50,9 @@ def start(tmp_path):
             hosts = {"coordinator": coordinator, "processes": len(hows), "process": number}
             hosts |= {"patience": patience}
             joined = [f"--hosts.{name}={value}" for name, value in hosts.items()]
-            command = [sys.executable, str(TOY), how, "train", str(tmp_path / "config.py")]
-            command += [
-                "--workdir",
-                str(tmp_path / workdir),
-                *(joined if len(hows) > 1 else options),
-            ]
+            command = [sys.executable, str(TOY), how, "train", str(tmp_path / config)]
+            command += ["--workdir", str(tmp_path / workdir), *options[number]]
+            command += joined if len(hows) > 1 else []
             flags = f"--xla_force_host_platform_device_count={devices}"
             environment = {**os.environ, "XLA_FLAGS": flags}
             environment["DEHAZE_JAX_CACHE"] = str(tmp_path / "cache")
@@ -133,6 +132,61 @@ def test_a_signal_to_one_process_stops_all_with_a_checkpoint(start, tmp_path):
         assert 18 <= checkpoints.latest() <= 22
 
 
+@pytest.mark.parametrize(
+    ("how", "own", "other"),
+    [
+        ("no-data", "/data: is gone", "{run}: process 1 cannot train, as it says itself"),
+        ("other-data", *["{run}: its processes do not have the same data"] * 2),
+    ],
+)
+def test_a_process_that_cannot_begin_ends_the_other(start, tmp_path, how, own, other):
+    codes, said = ended(start("run", "plain", how))
+    assert codes == [1, 1], said
+    reasons = [reason.format(run=tmp_path / "run") for reason in (other, own)]
+    assert said == [f"dehaze-jax: error: {reason}\n" for reason in reasons]
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_second_run_of_two_processes_is_refused(start, tmp_path):
+    with RunDirectory(tmp_path / "run").claim():
+        codes, said = ended(start("run", "plain", "plain"))
+    assert codes == [1, 1], said
+    assert said[0] == f"dehaze-jax: error: {tmp_path}/run: another process is training in it\n"
+    reason = "process 0 cannot train, as it says itself"
+    assert said[1] == f"dehaze-jax: error: {tmp_path}/run: {reason}\n"
+
+
+@pytest.mark.slow
+def test_two_processes_start_from_weights_and_divide_their_state(start, tmp_path):
+    prepared = prepare("rendered_haze/landscapes", tmp_path / "data", scenes=4, size=(48, 64))
+    common = ("--data.train", str(prepared), "--data.batch-size", "4", "--steps", "20")
+    given = (*common, "--init-from", str(tmp_path / "first"), "--seed", "1")
+    runs = {
+        "first": (common,),
+        "one": (given,),
+        "two": ((*given, "--mesh.fsdp", "16"),) * 2,
+    }
+    variables = {}
+    for name, options in runs.items():
+        hows = ["real"] * len(options)
+        codes, said = ended(start(name, *hows, devices=1, options=options, config=TINY))
+        assert set(codes) == {0}, said
+        with Checkpoints(tmp_path / name / "checkpoints", read_only=True) as checkpoints:
+            variables[name] = checkpoints.restore_part("variables")
+    record = json.loads((tmp_path / "two" / "run.json").read_text())
+    assert record["start"] == "weights"
+    assert record["mesh"] == {"data": 2, "space": 1, "fsdp": 16}
+    first, one, two = (jax.tree.leaves(variables[name]) for name in runs)
+    for ours, theirs in zip(two, one, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert any(np.abs(a - b).max() > 1e-2 for a, b in zip(one, first, strict=True))
+    # What two processes divided is whole again in one.
+    more = (*given, "--steps", "22")
+    codes, said = ended(start("two", "real", devices=1, options=[more], config=TINY))
+    assert codes == [0], said
+    assert "goes on from step 20, to step 22" in said[0]
+
+
 def test_a_process_that_does_not_come(start):
     first, second = start("run", "plain", "plain", patience=3)
     second.kill()
@@ -143,7 +197,7 @@ def test_a_process_that_does_not_come(start):
 
 def test_no_launcher(start):
     """In a process of its own: here JAX is in use already."""
-    (process,) = start("run", "plain", options=["--hosts.coordinator", "auto"])
+    (process,) = start("run", "plain", options=[("--hosts.coordinator", "auto")])
     codes, said = ended([process])
     assert codes == [1]
     assert "HostsConfig.coordinator: auto: no launcher" in said[0]

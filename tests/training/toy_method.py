@@ -1,7 +1,7 @@
 """A method small enough to train in a test: one gain and one offset a channel, and its data.
 
 `install` puts both in place of the real ones; run as a script it trains with the arguments of the
-command line.
+command line, the first of which says what happens.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 from dehaze_jax import data, methods
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods.protocol import Method, TrainState
 
 
@@ -117,10 +118,19 @@ def install():
 if __name__ == "__main__":
     from dehaze_jax.cli.main import main
 
-    install()
     how, *arguments = sys.argv[1:]
+    if how != "real":
+        install()
     kind, _, at = how.partition(":")
-    if kind != "plain":
+    if how == "no-data":
+
+        def gone(config):
+            raise InputError("/data", "is gone")
+
+        data.fingerprint = gone
+    elif how == "other-data":
+        data.fingerprint = lambda config: "other"
+    elif how not in ("plain", "real"):
         # The signal comes while batch `at` is being read.
         def interrupted(config, *, start_step, **rest):
             for number, batch in enumerate(batches(config, start_step=start_step, **rest)):
