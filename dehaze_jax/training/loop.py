@@ -77,7 +77,12 @@ def train(config: TrainConfig, *, console: rich.console.Console | None = None) -
     """
     console = console or rich.get_console()
     mesh = meshes.make_mesh(config.mesh)
-    meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
+    meshes.check_batch(
+        mesh,
+        batch_size=config.data.batch_size,
+        crop_size=config.data.crop_size,
+        accumulate=config.optimiser.accumulate,
+    )
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
     check_mesh(method, config.mesh)
     check_data(method, config)

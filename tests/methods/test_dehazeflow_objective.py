@@ -12,7 +12,7 @@ from tiny_flow import TINY, random_params
 from dehaze_jax import flow, lut, metrics
 from dehaze_jax.haze.airlight import estimate_airlight
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
-from dehaze_jax.methods.dehazeflow.objective import loss, path_sample
+from dehaze_jax.methods.dehazeflow.objective import draw, loss, path_sample
 
 KEY = jax.random.key(3)
 
@@ -43,7 +43,10 @@ def still():
 
 def parts(params, batch=PAIRS, **values):
     config = configured(**values)
-    total, scalars = jax.jit(lambda params, batch: loss(config, params, batch, KEY))(params, batch)
+    drawn = draw(config, batch, KEY)
+    total, scalars = jax.jit(lambda params, batch: loss(config, params, batch, drawn))(
+        params, batch
+    )
     assert float(total) == float(scalars["loss"])
     return {name: float(value) for name, value in scalars.items()}
 
@@ -153,5 +156,7 @@ def test_penalties_on_the_tables():
 
 def test_no_table_no_penalty():
     config = dataclasses.replace(configured(kind="matching"), lut_mode="none")
-    shapes = jax.eval_shape(lambda p: loss(config, p, PAIRS, KEY), random_params(config))
+    shapes = jax.eval_shape(
+        lambda p: loss(config, p, PAIRS, draw(config, PAIRS, KEY)), random_params(config)
+    )
     assert set(shapes[1]) == {"loss", "matching"}

@@ -31,6 +31,10 @@ class ObjectiveConfig:
     """Solver of the rollout."""
     rollout_steps: int = 4
     """Steps of the rollout; all of them are differentiated through."""
+    remat: Literal["none", "pixels", "stages"] = "none"
+    """What a rollout computes anew in its backward pass instead of keeping it: nothing; the work at
+    full size; or whole stages, with the networks. Both loop over the stages, which on CPUs is
+    slower than writing them out."""
     rollout_weight: float = 1.0
     """Weight of the rollout's loss: mean absolute error at the end of the solve."""
     ssim_weight: float = 0.2
