@@ -14,7 +14,7 @@ MethodConfig: TypeAlias = DehazeFlowConfig | BilateralConfig | NedrConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """AdamW with warm-up, a schedule, clipping and an exponential moving average.
+    """AdamW with warm-up, schedule, clipping and averaging, and how its gradients are computed.
 
     Raises:
         InputError: a value out of range; names the field.
@@ -38,6 +38,14 @@ class OptimiserConfig:
     """Gradients are scaled down to this global norm; 0 leaves them alone."""
     ema_decay: float = 0.999
     """Decay d of the averaged parameters, warmed up as min(d, (1 + n) / (10 + n)) at step n."""
+    accumulate: int = 1
+    """Parts of a batch that are worked off one after the other, their gradients added up: the same
+    step in less memory. The batch has to divide by it on every device. Not for networks that
+    normalise by the batch."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Type that networks compute in while they are trained. Parameters, their averages and moments,
+    running statistics, losses, times, look-ups and all work at full size stay float32, and so does
+    restoring."""
 
     def __post_init__(self):
         rules = {
@@ -48,6 +56,7 @@ class OptimiserConfig:
             "b2": (0 <= self.b2 < 1, "must lie in [0, 1)"),
             "weight_decay": (self.weight_decay >= 0, "must not be negative"),
             "clip_norm": (self.clip_norm >= 0, "must not be negative"),
+            "accumulate": (self.accumulate >= 1, "must be at least 1"),
             "ema_decay": (0 <= self.ema_decay < 1, "must lie in [0, 1)"),
         }
         check_fields(self, rules)

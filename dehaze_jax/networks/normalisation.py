@@ -12,7 +12,8 @@ class BatchNorm(nn.Module):
     """Normalises each channel over batch and place, with PyTorch's running statistics.
 
     flax's own module keeps a running mean of the biased variance; PyTorch's is of the unbiased one,
-    while both normalise with the biased. Means are over the whole batch on all devices.
+    while both normalise with the biased. Means are over the whole batch on all devices. Features
+    are normalised in the type of the statistics and keep their own.
 
     Attributes:
         epsilon: added to the variance.
@@ -31,6 +32,8 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, *shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, *shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, *shape)
+        kind, exact = x.dtype, running_mean.value.dtype
+        scale, bias, x = (array.astype(exact) for array in (scale, bias, x))
         if train:
             mean = jnp.mean(x, axis=(0, 1, 2))
             var = jnp.mean(jnp.square(x - mean[None, None, None]), axis=(0, 1, 2))
@@ -43,4 +46,5 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value, running_var.value
         factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        return x * factor[None, None, None] + (bias - mean * factor)[None, None, None]
+        x = x * factor[None, None, None] + (bias - mean * factor)[None, None, None]
+        return x.astype(kind)

@@ -21,6 +21,8 @@ MAY_CHANGE = (
     "not_finite",
     "profile_steps",
     "mesh",
+    "method.objective.remat",
+    "optimiser.accumulate",
     "data.workers",
     "data.max_bad_share",
 )

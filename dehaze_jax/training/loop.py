@@ -83,7 +83,12 @@ def train(
     console = console or rich.get_console()
     with together(config.workdir), all_or_none(config.workdir):
         mesh = meshes.make_mesh(config.mesh)
-        meshes.check_batch(mesh, batch_size=config.data.batch_size, crop_size=config.data.crop_size)
+        meshes.check_batch(
+            mesh,
+            batch_size=config.data.batch_size,
+            crop_size=config.data.crop_size,
+            accumulate=config.optimiser.accumulate,
+        )
         method = methods.build(config.method, config.optimiser, total_steps=config.steps)
         check_mesh(method, config.mesh)
         check_data(method, config)

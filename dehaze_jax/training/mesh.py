@@ -57,8 +57,8 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
     )
 
 
-def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int) -> None:
-    """Refuses batches that do not divide over a mesh.
+def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int, accumulate: int = 1) -> None:
+    """Refuses batches that do not divide over a mesh, in as many parts as are worked off in turn.
 
     Raises:
         InputError: names the field.
@@ -72,6 +72,12 @@ def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int) -> None:
                 f"TrainConfig.data.{field}",
                 f"{value} is not divisible by the {mesh.shape[axis]} devices of mesh.{axis}",
             )
+    on_device = batch_size // mesh.shape["data"]
+    if on_device % accumulate:
+        raise InputError(
+            "TrainConfig.optimiser.accumulate",
+            f"{accumulate} does not divide the {on_device} examples of a batch on each device",
+        )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

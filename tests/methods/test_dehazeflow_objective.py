@@ -13,7 +13,7 @@ from dehaze_jax import flow, lut, metrics
 from dehaze_jax.haze.airlight import estimate_airlight
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
 from dehaze_jax.methods.dehazeflow.field import Joint, joint_velocity, make_proxy
-from dehaze_jax.methods.dehazeflow.objective import loss, path_sample
+from dehaze_jax.methods.dehazeflow.objective import draw, loss, path_sample
 
 KEY = jax.random.key(3)
 
@@ -44,7 +44,10 @@ def still():
 
 def parts(params, batch=PAIRS, **values):
     config = configured(**values)
-    total, scalars = jax.jit(lambda params, batch: loss(config, params, batch, KEY))(params, batch)
+    drawn = draw(config, batch, KEY)
+    total, scalars = jax.jit(lambda params, batch: loss(config, params, batch, drawn))(
+        params, batch
+    )
     assert float(total) == float(scalars["loss"])
     return {name: float(value) for name, value in scalars.items()}
 
@@ -167,7 +170,9 @@ class TestRollout:
             config = configured(
                 kind="rollout", ssim_weight=0.0, rollout_steps=2, rollout_gradient=gradient
             )
-            by = jax.jit(jax.grad(lambda p, c=config: loss(c, p, PAIRS, KEY)[1]["rollout"]))(params)
+            drawn = draw(config, PAIRS, KEY)
+            part = jax.grad(lambda p, c=config, d=drawn: loss(c, p, PAIRS, d)[1]["rollout"])
+            by = jax.jit(part)(params)
             found[gradient] = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, by, direction)))
         assert found == pytest.approx(expected, rel=2e-2)
         assert found["full"] != pytest.approx(found["direct"], rel=5e-2)
@@ -193,5 +198,7 @@ def test_penalties_on_the_tables():
 
 def test_no_table_no_penalty():
     config = dataclasses.replace(configured(kind="matching"), lut_mode="none")
-    shapes = jax.eval_shape(lambda p: loss(config, p, PAIRS, KEY), random_params(config))
+    shapes = jax.eval_shape(
+        lambda p: loss(config, p, PAIRS, draw(config, PAIRS, KEY)), random_params(config)
+    )
     assert set(shapes[1]) == {"loss", "matching"}

@@ -192,6 +192,10 @@ def test_own_checkpoint_goes_before_given_weights(toy, tmp_path):
             {"optimiser": OptimiserConfig(learning_rate=0.1)},
             "optimiser.learning_rate was 0.05, is 0.1",
         ),
+        (
+            {"optimiser": OptimiserConfig(learning_rate=0.05, precision="bfloat16")},
+            "optimiser.precision was 'float32', is 'bfloat16'",
+        ),
     ],
 )
 def test_a_resume_that_would_not_go_on_as_before_is_refused(toy, tmp_path, changes, reason):
@@ -250,6 +254,22 @@ def test_final_weights_are_of_the_end_though_the_run_was_longer_than_first_meant
     again = load_weights(tmp_path / "weights")
     assert again.card["step"] == 14
     assert_same_bits(again.variables, late.variables)
+
+
+def test_what_a_step_needs_of_memory_may_change_on_resume(toy, tmp_path):
+    config = make_config(tmp_path, stop_after=5)
+    train(config, console=QUIET)
+    optimiser = dataclasses.replace(config.optimiser, accumulate=2)
+    objective = dataclasses.replace(config.method.objective, remat="stages")
+    method = dataclasses.replace(config.method, objective=objective)
+    assert train(make_config(tmp_path, optimiser=optimiser, method=method), console=QUIET).finished
+
+
+def test_a_batch_that_has_no_such_parts_is_refused(toy, tmp_path):
+    optimiser = OptimiserConfig(accumulate=3)
+    with pytest.raises(InputError, match=r"optimiser\.accumulate: 3 does not divide the 4 exampl"):
+        train(make_config(tmp_path / "run", optimiser=optimiser), console=QUIET)
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_data_is_refused_on_resume(toy, tmp_path, monkeypatch):

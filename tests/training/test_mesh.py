@@ -61,6 +61,9 @@ def test_batches_that_do_not_divide_are_refused():
         check_batch(mesh, batch_size=5, crop_size=8)
     with pytest.raises(InputError, match=r"crop_size: 7 is not divisible by the 2 devices"):
         check_batch(mesh, batch_size=6, crop_size=7)
+    check_batch(mesh, batch_size=6, crop_size=8, accumulate=3)
+    with pytest.raises(InputError, match="accumulate: 2 does not divide the 3 examples of a batch"):
+        check_batch(mesh, batch_size=6, crop_size=8, accumulate=2)
 
 
 def test_batches_arrive_in_order_and_sharded():

@@ -9,6 +9,8 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from dehaze_jax.arrays import Image, Key, Params, Tree
+from dehaze_jax.errors import InputError
+from dehaze_jax.methods.accumulation import value_and_grad
 from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.bilateral.guides import COLOURS, ConvolutionGuide, guide_variables
 from dehaze_jax.methods.bilateral.released import Context, ReleasedNetwork
@@ -18,26 +20,28 @@ from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser, start
 from dehaze_jax.methods.protocol import Batch, Method, Rows, Scalars, TrainState
 from dehaze_jax.metrics.structure import ssim
 from dehaze_jax.networks.backbones import find_backbone
+from dehaze_jax.networks.precision import FLOAT32, POLICIES, Policy
 
 # Pixels of a picture for one of the slim network's copy, along each side: more make no difference
 # to the eye.
 _OVERVIEW = 4
 
 
-def make_network(config: BilateralConfig) -> Any:
+def make_network(config: BilateralConfig, policy: Policy = FLOAT32) -> Any:
     """The flax module of a configuration."""
-    return SlimNetwork(config) if config.size == "slim" else ReleasedNetwork(config)
+    network = SlimNetwork if config.size == "slim" else ReleasedNetwork
+    return network(config, policy)
 
 
 def loss(
-    config: BilateralConfig, variables: Params, batch: Batch
+    config: BilateralConfig, variables: Params, batch: Batch, *, policy: Policy = FLOAT32
 ) -> tuple[Float[Array, ""], tuple[dict[str, Float[Array, ""]], Tree]]:
     """Mean absolute error, and (1 - SSIM) by its weight.
 
     Returns:
         The loss; its parts, and the running statistics after this batch.
     """
-    restored, statistics = make_network(config).apply(
+    restored, statistics = make_network(config, policy).apply(
         variables, batch["hazy"], train=True, mutable=["batch_stats"]
     )
     clear = batch["clear"]
@@ -158,12 +162,18 @@ def build(config: BilateralConfig, optimiser: OptimiserConfig, total_steps: int)
     """Binds a configuration to the functions of the protocol.
 
     Raises:
-        InputError: there is no such backbone.
+        InputError: there is no such backbone; a part of a batch would be normalised otherwise than
+            the whole.
     """
     if config.size == "slim":
         find_backbone(config.backbone)
+    if optimiser.accumulate > 1 and (config.size == "released" or config.guides == "convolutions"):
+        where = f"size {config.size!r} with guides {config.guides!r}"
+        reason = f"must be 1: {where} normalises by the batch, and a part is another batch"
+        raise InputError("OptimiserConfig.accumulate", reason)
     network = make_network(config)
     transform: optax.GradientTransformation = make_optimiser(optimiser, total_steps)
+    policy = POLICIES[optimiser.precision]
 
     def init(key: Key, batch: Batch) -> Params:
         del batch  # networks take pictures of every size
@@ -172,11 +182,11 @@ def build(config: BilateralConfig, optimiser: OptimiserConfig, total_steps: int)
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Scalars]:
         del key
 
-        def objective(params):
-            return loss(config, {**state.variables, "params": params}, batch)
+        def objective(params, batch):
+            return loss(config, {**state.variables, "params": params}, batch, policy=policy)
 
-        (_, (parts, statistics)), gradients = jax.value_and_grad(objective, has_aux=True)(
-            state.variables["params"]
+        (_, (parts, statistics)), gradients = value_and_grad(
+            objective, state.variables["params"], batch, parts=optimiser.accumulate
         )
         scalars = {**parts, "gradient_norm": optax.tree.norm(gradients)}
         state = apply_gradients(

@@ -22,6 +22,7 @@ from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.bilateral.guides import Guides, Planes, blank
 from dehaze_jax.methods.protocol import Rows
 from dehaze_jax.networks.convolutions import TorchConv
+from dehaze_jax.networks.precision import FLOAT32, Policy, run
 from dehaze_jax.networks.published_unet import PublishedUNet
 
 Images: TypeAlias = tuple[Image, Image, Image]
@@ -53,9 +54,11 @@ class ReleasedNetwork(nn.Module):
 
     Attributes:
         config: of size `released`.
+        policy: types that the two U-Nets work in.
     """
 
     config: BilateralConfig
+    policy: Policy = FLOAT32
 
     def setup(self):
         """Makes the parts."""
@@ -109,12 +112,12 @@ class ReleasedNetwork(nn.Module):
         self, copy: Float[Array, "b f f 3"], *, train: bool = False
     ) -> Float[Array, "b f f 3"]:
         """What the models are applied to."""
-        return nn.sigmoid(self.feature_network(copy, train=train))
+        return nn.sigmoid(run(self.feature_network, copy, policy=self.policy, train=train))
 
     def predict_grid(self, copy: Float[Array, "b p p 3"], *, train: bool = False) -> Grid:
         """The bilateral grid of affine models."""
         config = self.config
-        predicted = self.grid_network(copy, train=train)
+        predicted = run(self.grid_network, copy, policy=self.policy, train=train)
         if config.coefficients == "positive":
             predicted = nn.sigmoid(predicted)
         cells, depth = config.grid_size, config.grid_depth

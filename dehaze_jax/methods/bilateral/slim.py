@@ -22,6 +22,7 @@ from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.bilateral.guides import GUIDES, Guides
 from dehaze_jax.methods.protocol import Rows
 from dehaze_jax.networks.cells import cell_features
+from dehaze_jax.networks.precision import FLOAT32, Policy
 
 
 class Context(NamedTuple):
@@ -55,13 +56,15 @@ class SlimNetwork(nn.Module):
 
     Attributes:
         config: of size `slim`.
+        policy: types that the backbone works in.
     """
 
     config: BilateralConfig
+    policy: Policy = FLOAT32
 
     def setup(self):
         """Makes the parts."""
-        self.backbone = CellNetwork(self.config)
+        self.backbone = CellNetwork(self.config, self.policy)
         self.guides = Guides(self.config.guides)
 
     @property
@@ -129,9 +132,11 @@ class CellNetwork(nn.Module):
 
     Attributes:
         config: sizes and backbone.
+        policy: types that the backbone works in; the heads are float32.
     """
 
     config: BilateralConfig
+    policy: Policy = FLOAT32
 
     @nn.compact
     def __call__(self, proxy: Float[Array, "b p p 3"]) -> Context:
@@ -147,6 +152,7 @@ class CellNetwork(nn.Module):
             backbone=config.backbone,
             width=config.width,
             cells=config.grid_size,
+            policy=self.policy,
         )
         depth = config.grid_depth
         zeros = nn.initializers.zeros

@@ -34,6 +34,10 @@ class ObjectiveConfig:
     rollout_gradient: Literal["full", "direct"] = "full"
     """Differentiate through the whole solve; or take the states at which the field is evaluated as
     given, so that an evaluation answers for what it adds, and not for where it leads the next."""
+    remat: Literal["none", "pixels", "stages"] = "none"
+    """What a rollout computes anew in its backward pass instead of keeping it: nothing; the work at
+    full size; or whole stages, with the networks. Both loop over the stages, which on CPUs is
+    slower than writing them out."""
     rollout_weight: float = 1.0
     """Weight of the rollout's loss: mean absolute error at the end of the solve."""
     ssim_weight: float = 0.2

@@ -10,6 +10,7 @@ comes from the proxy's own state at that stage.
 where the affine model A is sliced from the purifier's bilateral grid.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +25,7 @@ from dehaze_jax.lut.tables import identity
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.methods.dehazeflow.purifier import HazePurifier, LutMixer
 from dehaze_jax.methods.protocol import Rows
+from dehaze_jax.networks.precision import FLOAT32, Policy
 
 _LUMA = (0.299, 0.587, 0.114)  # the guide starts as BT.601 luma
 
@@ -90,7 +92,13 @@ def _look_up(config: DehazeFlowConfig, params: Params, mix: Array, planes: RunPl
 
 
 def control(
-    config: DehazeFlowConfig, params: Params, t: Any, proxy: Array, hazy_proxy: Array
+    config: DehazeFlowConfig,
+    params: Params,
+    t: Any,
+    proxy: Array,
+    hazy_proxy: Array,
+    *,
+    policy: Policy = FLOAT32,
 ) -> Control:
     """Evaluates the networks on a proxy of the state.
 
@@ -100,6 +108,7 @@ def control(
         t: time, one for all images or one for each.
         proxy: the state's proxy, `[b, p, p, 3]`.
         hazy_proxy: that of the hazy images.
+        policy: types that the purifier works in.
     """
     batch = proxy.shape[0]
     times = jnp.broadcast_to(jnp.asarray(t, proxy.dtype), (batch,))
@@ -114,7 +123,7 @@ def control(
     if config.lut_mode == "concat":
         runs = Runs(config.proxy_size, config.grid_size)
         inputs.append(runs.join(_look_up(config, params, mix, runs.split(proxy))))
-    purifier: Any = HazePurifier(config)
+    purifier: Any = HazePurifier(config, policy)
     grid, gate = purifier.apply(
         {"params": params["purifier"]}, jnp.concatenate(inputs, axis=-1), times
     )
@@ -161,11 +170,28 @@ def pixel_velocity(
 
 
 def joint_velocity(
-    config: DehazeFlowConfig, params: Params, t: Any, state: Joint, hazy_proxy: Array
+    config: DehazeFlowConfig,
+    params: Params,
+    t: Any,
+    state: Joint,
+    hazy_proxy: Array,
+    *,
+    policy: Policy = FLOAT32,
+    remat: bool = False,
 ) -> Joint:
-    """Velocity of proxy and images together; what `flow.integrate` solves."""
-    given = control(config, params, t, state.proxy, hazy_proxy)
-    return Joint(
-        pixel_velocity(config, params, given, state.proxy),
-        pixel_velocity(config, params, given, state.image),
-    )
+    """Velocity of proxy and images together; what `flow.integrate` solves.
+
+    Args:
+        config: configuration.
+        params: parameters.
+        t: time.
+        state: proxy and images at that time.
+        hazy_proxy: proxy of the hazy images.
+        policy: types that the purifier works in.
+        remat: whether a gradient computes the pixels' velocities anew; inside of a loop only.
+    """
+    pixels = partial(pixel_velocity, config)
+    if remat:
+        pixels = jax.checkpoint(pixels, prevent_cse=False)
+    given = control(config, params, t, state.proxy, hazy_proxy, policy=policy)
+    return Joint(pixels(params, given, state.proxy), pixels(params, given, state.image))

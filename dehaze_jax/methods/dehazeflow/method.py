@@ -13,6 +13,7 @@ from dehaze_jax.flow.solve import find_solver
 from dehaze_jax.flow.solvers import coefficients
 from dehaze_jax.flow.stages import scan_stages
 from dehaze_jax.image.runs import Runs
+from dehaze_jax.methods.accumulation import value_and_grad
 from dehaze_jax.methods.config import OptimiserConfig, RestoreOptions
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.methods.dehazeflow.field import (
@@ -23,10 +24,11 @@ from dehaze_jax.methods.dehazeflow.field import (
     pixel_velocity,
     run_velocity,
 )
-from dehaze_jax.methods.dehazeflow.objective import loss
+from dehaze_jax.methods.dehazeflow.objective import draw, loss
 from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser, start
 from dehaze_jax.methods.protocol import Batch, Method, Rows, Scalars, TrainState
 from dehaze_jax.networks.backbones import find_backbone
+from dehaze_jax.networks.precision import POLICIES
 
 # Pixels of a picture for one of the proxy, along each side: more make no difference to the eye.
 _OVERVIEW = 4
@@ -122,12 +124,16 @@ def build(config: DehazeFlowConfig, optimiser: OptimiserConfig, total_steps: int
     """
     check(config)
     transform: optax.GradientTransformation = make_optimiser(optimiser, total_steps)
+    policy = POLICIES[optimiser.precision]
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Scalars]:
-        def objective(variables):
-            return loss(config, variables, batch, key)
+        def objective(variables, examples):
+            return loss(config, variables, *examples, policy=policy)
 
-        (_, parts), gradients = jax.value_and_grad(objective, has_aux=True)(state.variables)
+        examples = batch, draw(config, batch, key)
+        (_, parts), gradients = value_and_grad(
+            objective, state.variables, examples, parts=optimiser.accumulate
+        )
         scalars = {**parts, "gradient_norm": optax.tree.norm(gradients)}
         return apply_gradients(state, gradients, transform, optimiser.ema_decay), scalars
 

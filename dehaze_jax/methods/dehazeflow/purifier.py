@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from dehaze_jax.arrays import Grid
 from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.networks.cells import cell_features
+from dehaze_jax.networks.precision import FLOAT32, Policy
 from dehaze_jax.networks.time import TimeEmbedding
 
 _COEFFICIENTS = 12  # a 3 x 4 affine colour model
@@ -24,9 +25,11 @@ class HazePurifier(nn.Module):
 
     Attributes:
         config: sizes, backbone and time conditioning.
+        policy: types that the backbone works in; the embedding of time and the heads are float32.
     """
 
     config: DehazeFlowConfig
+    policy: Policy = FLOAT32
 
     @nn.compact
     def __call__(
@@ -46,6 +49,7 @@ class HazePurifier(nn.Module):
             backbone=config.backbone,
             width=config.width,
             cells=config.grid_size,
+            policy=self.policy,
         )
         depth = config.grid_depth
         grid = nn.Dense(depth * _COEFFICIENTS, kernel_init=nn.initializers.zeros)(x)

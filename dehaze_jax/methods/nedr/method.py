@@ -17,7 +17,17 @@ _OVERVIEW = 2
 
 
 def build(config: NedrConfig, optimiser: OptimiserConfig, total_steps: int) -> Method:
-    """Binds a configuration to the functions of the protocol."""
+    """Binds a configuration to the functions of the protocol.
+
+    Raises:
+        InputError: the optimiser has an option that these networks cannot be trained with.
+    """
+    if optimiser.accumulate > 1:
+        reason = "nedr normalises by the batch, and a part is another batch"
+        raise InputError("OptimiserConfig.accumulate", f"must be 1: {reason}")
+    if optimiser.precision != "float32":
+        reason = "splines and spectral norms, a large part of nedr's networks, need it"
+        raise InputError("OptimiserConfig.precision", f"must be float32: {reason}")
     optimisers = training.make_optimisers(config, optimiser, total_steps)
 
     def init(key: Key, batch: Batch) -> Params:
