@@ -173,21 +173,30 @@ def _prepare(job: Job, restorer: Restores) -> _Work:
 def _choose_way(job: Job, layout: Layout, restorer: Streams) -> Way:
     # What is made of the whole picture beside the result needs it whole.
     in_rows = job.comparison is None and job.maps is None
-    try:
+    to_rows = job.target.suffix.lower() in ROW_SUFFIXES
+
+    def choose(reads_rows: bool, writes_rows: bool) -> Way:
         return restorer.choose_way(
             layout.height,
             layout.width,
             layout.pixel_bytes,
             file=True,
-            reads_rows=in_rows and layout.obstacle is None,
-            writes_rows=in_rows and job.target.suffix.lower() in ROW_SUFFIXES,
+            reads_rows=reads_rows,
+            writes_rows=writes_rows,
             segment_bytes=layout.segment_bytes,
         )
+
+    try:
+        return choose(in_rows and layout.obstacle is None, in_rows and to_rows)
     except InputError as error:
-        if layout.obstacle is None or not in_rows:
-            raise
-        reason = f"{error.reason} ({layout.obstacle})"
-        raise InputError(error.subject, reason) from error
+        refusal = error
+    try:
+        choose(reads_rows=True, writes_rows=True)
+    except InputError:
+        raise refusal from None
+    why = layout.obstacle or "only TIFF can be written in parts"
+    why = why if in_rows else "a comparison and maps need the whole"
+    raise InputError(refusal.subject, f"{refusal.reason}; in parts it would fit, but {why}")
 
 
 def _read(work: _Work) -> _Work:

@@ -25,8 +25,8 @@ STREAM_PIXELS = 2**26
 # Bytes at full size for a pixel that is worked on: some tens of float32 planes, or a few layers of
 # a narrow network.
 _WORK = 512
-# While what the network reads is made smaller: itself, a copy, and one of another type.
-_OVERVIEW = 36
+# While what the networks read is made smaller: itself and a copy.
+_OVERVIEW = 24
 # Bands under way: read ahead, worked on, restored, and being written.
 _BANDS = 6
 # A file's picture for each: its pixels, the restored ones, and both what a decoder or an encoder
@@ -94,7 +94,8 @@ def choose_way(
     """Chooses how a picture is restored.
 
     Several devices share it if they have the room. Otherwise it is held, unless it is so large
-    that nothing is gained or there is no room: then it is streamed, if its formats allow it.
+    that nothing is gained or there is no room: then it is streamed, if the formats of its files
+    allow it.
 
     Args:
         task: the picture and what is done with it.

@@ -271,11 +271,37 @@ def test_too_little_memory_is_one_line_that_says_why(tmp_path, method, variables
     line = str(result.error)
     assert line.startswith(f"{tmp_path / 'in.png'}: restoring 201 x 147 needs ")
     assert "of the 100 MB there are" in line
-    assert line.endswith("(only TIFF can be read in parts)")
+    assert line.endswith("may be taken")  # no way would help
     with pytest.raises(InputError, match=r"needs .* of memory"):
         restorer(PHOTOGRAPH)
     with pytest.raises(InputError, match="at least 1 byte"):
         Restorer(method, variables, memory=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "compare", "why"),
+    [
+        ("in.png", "out.tif", False, "only TIFF can be read in parts"),
+        ("in.tif", "out.png", False, "only TIFF can be written in parts"),
+        ("in.tif", "out.tif", True, "a comparison and maps need the whole"),
+    ],
+)
+def test_what_keeps_a_picture_from_parts_is_said(
+    tmp_path, method, variables, monkeypatch, source, target, compare, why
+):
+    image.write(tmp_path / source, PHOTOGRAPH)
+
+    def choose_way(self, *_, reads_rows, writes_rows, **__):
+        if reads_rows and writes_rows:
+            return Way(name="stream", reason="for a test", memory=0, ahead=False)
+        raise InputError("picture", "needs more")
+
+    monkeypatch.setattr(Restorer, "choose_way", choose_way)
+    jobs = plan([tmp_path / source], tmp_path / target, compare=compare)
+    (result,) = restore_files(jobs, Restorer(method, variables))
+    assert str(result.error) == (
+        f"{tmp_path / source}: needs more; in parts it would fit, but {why}"
+    )
 
 
 def test_steps_without_end_are_refused(weights):
