@@ -122,7 +122,7 @@ class StudyConfig:
     """Parts that the scenes are dealt into; each is left out of one training and scored by it."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of initial values, data order and everything drawn, for each fold."""
-    train_steps: int = 600
+    train_steps: int = 400
     """Of a training, unless it is longer."""
     batch_size: int = 8
     """Pictures of a step."""
@@ -134,7 +134,7 @@ class StudyConfig:
     """Side of the proxy."""
     grid_size: int = 8
     """Rows and columns of the bilateral grid."""
-    crop_size: int = 96
+    crop_size: int = 64
     """Side of the pictures that are trained on."""
     learning_rate: float = 2e-3
     """At its highest."""
