@@ -36,7 +36,8 @@ def main(args: list[str]) -> int:
     from dehaze_jax import methods
     from dehaze_jax.cli.train import read_config
     from dehaze_jax.errors import InputError
-    from dehaze_jax.restoring.cost import KINDS, count_cost
+    from dehaze_jax.programs import KINDS
+    from dehaze_jax.restoring.cost import count_cost
     from dehaze_jax.restoring.loading import check_options, load
 
     if min(options.height, options.width) < 1:
