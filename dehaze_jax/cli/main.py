@@ -31,7 +31,9 @@ COMMANDS = {
     "import-torch": Command(
         "dehaze_jax.cli.import_torch", "a published PyTorch checkpoint as weights"
     ),
-    "plan": Command("dehaze_jax.cli.plan", "what a model costs, before anything is run"),
+    "plan": Command(
+        "dehaze_jax.cli.plan", "what a model and its training cost, before anything is run"
+    ),
     "render": Command("dehaze_jax.cli.render", "put haze onto clear pictures"),
 }
 
