@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,9 +33,9 @@ class Evaluate:
     """Name of the dataset on the report; by default made from its folder."""
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
-    solver: str = "rk4"
+    solver: Solver = None
     """ODE solver, see restore."""
-    steps: int = 4
+    steps: Steps = None
     """Steps of the solver."""
     protocols: tuple[str, ...] = ("rgb-full", "rgb-ssim256", "y-full")
     """Ids of protocols; the first ranks the pictures."""
@@ -57,10 +58,11 @@ def main(args: list[str]) -> int:
     from dehaze_jax.restoring.loading import load
 
     pairs, name = _open(options)
-    restorer = load(options.weights, solver=options.solver, steps=options.steps)
+    restorer = load(options.weights, **solver_options(options))
+    check_solves(options, restorer.method, options.weights)
     model = pathlib.Path(options.weights).resolve().name
     solves = restorer.method.evaluations is not None
-    how = {"solver": options.solver, "steps": options.steps} if solves else {}
+    how = solver_options(options) if solves else {}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task("pairs", total=None)

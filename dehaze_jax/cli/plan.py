@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
 from dehaze_jax.cli.train import read_config
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.haze.config import HazeConfig
@@ -36,9 +37,9 @@ class Plan:
     """Rows of the picture."""
     width: int = 3840
     """Columns of the picture."""
-    solver: str = "rk4"
+    solver: Solver = None
     """ODE solver, see restore."""
-    steps: int = 4
+    steps: Steps = None
     """Steps of the solver."""
 
 
@@ -108,12 +109,13 @@ def _print_restoring(options: Plan, method: "Method") -> None:
 
     if min(options.height, options.width) < 1:
         raise InputError("size", f"must be at least 1 x 1, not {options.height} x {options.width}")
-    restore = check_options(solver=options.solver, steps=options.steps)
+    check_solves(options, method, options.model)
+    restore = check_options(**solver_options(options))
     cost = count_cost(method, options.height, options.width, restore)
     pixels = options.height * options.width
     how = ""
     if method.evaluations is not None:
-        how = f", {options.solver}, {options.steps} steps"
+        how = f", {restore.solver}, {restore.num_steps} steps"
     out = _console()
     out.print(f"{method.name}{how}: {cost.parameters:,} parameters")
     table = _table(

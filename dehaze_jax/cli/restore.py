@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,10 +24,10 @@ class Restore:
     """Pictures, folders or patterns; then a file, or a folder (made if its parent exists)."""
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
-    solver: str = "rk4"
-    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8. Models
-    that solve no ODE have no use for it."""
-    steps: int = 4
+    solver: Solver = None
+    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8.
+    Refused with models that solve no ODE."""
+    steps: Steps = None
     """Steps of the solver."""
     baked: bool = False
     """Solve on a small copy of each picture and imitate the result at full size, in one pass."""
@@ -67,10 +68,10 @@ def main(args: list[str]) -> int:
     )
     restorer = load(
         options.weights,
-        solver=options.solver,
-        steps=options.steps,
+        **solver_options(options),
         baked="local" if options.baked else None,
     )
+    check_solves(options, restorer.method, options.weights)
     if options.maps and restorer.method.maps is None:
         raise InputError(options.weights, f"{restorer.method.name} finds no maps; nedr does")
     how = ""

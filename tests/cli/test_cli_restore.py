@@ -188,6 +188,25 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
     assert out[0].endswith(", 21 evaluations")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--solver", "rk4"), "--solver"),
+        (("--steps", "4"), "--steps"),
+        (("--solver", "euler", "--steps", "2"), "--solver and --steps"),
+    ],
+)
+def test_a_solver_without_an_ode_is_refused(tmp_path, monkeypatch, run, options, said):
+    method = dataclasses.replace(HALVES, evaluations=None)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}))
+    save_png(tmp_path / "in.png", "RGB")
+    arguments = (tmp_path / "in.png", tmp_path / "out.png", "--weights", "mine", *options)
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, [])
+    assert err == [f"dehaze-jax: error: mine: toy solves no ODE; leave out {said}"]
+    assert os.listdir(tmp_path) == ["in.png"]
+
+
 def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):
     seen = []
 
