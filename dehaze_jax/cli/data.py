@@ -27,7 +27,7 @@ class Show:
     """Folder that dehaze-jax prepare wrote."""
     output: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT.png")]
     """Picture to write."""
-    split: str | None = None
+    split: Annotated[str | None, tyro.conf.arg(metavar="STR")] = None
     """Split to look at; the default is all."""
     pairs: int = 12
     """Examples to show."""

@@ -51,10 +51,10 @@ class PlanTraining(Plan):
     training does not surely fit into the memory that is given.
     """
 
-    devices: int | None = None
+    devices: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Devices to train on, which need not be here; the default is what mesh.data and mesh.space
     say, or those that are here."""
-    memory: float | None = None
+    memory: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
     """GB of one device that JAX may use (three quarters of a GPU's unless told otherwise); the
     default is what the devices here say."""
     method: MethodConfig

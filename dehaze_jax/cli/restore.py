@@ -7,8 +7,10 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.parsing import UsageError, parse
 from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+
+_PATHS = tyro.conf.arg(metavar="INPUT [INPUT ...] OUTPUT", help_behavior_hint="(required)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,9 +20,7 @@ class Restore:
     Size, bit depth, alpha and colour profile are kept. Inputs are never overwritten.
     """
 
-    paths: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT [INPUT ...] OUTPUT")
-    ]
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional, _PATHS]
     """Pictures, folders or patterns; then a file, or a folder (made if its parent exists)."""
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
@@ -55,9 +55,9 @@ def main(args: list[str]) -> int:
     from dehaze_jax.restoring.planning import plan
 
     if len(options.paths) < 2:
-        raise InputError("restore", "needs an input and an output; see --help")
+        raise UsageError("restore", "needs an input and an output; see dehaze-jax restore --help")
     if options.maps and options.baked:
-        raise InputError("maps", "are not found on a small copy; leave out --maps or --baked")
+        raise UsageError("maps", "are not found on a small copy; leave out --maps or --baked")
     *inputs, output = options.paths
     jobs = plan(
         inputs,

@@ -122,7 +122,7 @@ def test_pairs_that_are_refused(folders, tmp_path, run, change, reason):
 )
 def test_one_dataset_at_a_time(run, given):
     code, _, err = run(*given, "--output", "out")
-    assert code == 1
+    assert code == 2
     assert "either --hazy and --clear, or --data" in err
 
 

@@ -81,6 +81,12 @@ def test_a_stopped_run_ends_with_the_signal_as_exit_code(config, monkeypatch, nu
         (["--data.bath-size", "2"], "Unrecognized options: --data.bath-size"),
         (["--steps", "many"], "Error parsing --steps: invalid literal"),
         (["--steps"], "--steps"),
+        (
+            ["--profile-steps", "5"],
+            "no type matching {None}|{INT INT} could be instantiated from ['5']; see",
+        ),
+        (["--not-finite", "go"], "for argument '--not-finite'. Expected one of stop, skip; see"),
+        (["--data.crop", "no"], "Expected one of"),
         (["--method.lut-mode", "x"], "--method.lut-mode"),
         (["--steps", "0"], "TrainConfig.steps: 0 must be positive"),
         (["--data.batch-size", "0"], "DataConfig.batch_size: 0 must be at least 1"),
@@ -156,7 +162,7 @@ def test_usage_without_a_config(arguments, code, capsys, monkeypatch):
 
 def test_an_option_before_the_config_is_refused(capsys, monkeypatch):
     monkeypatch.setenv("DEHAZE_JAX_CACHE", "")
-    assert cli.main(["train", "--steps", "3"]) == 1
+    assert cli.main(["train", "--steps", "3"]) == 2
     assert "the configuration file comes first, not --steps" in capsys.readouterr().err
 
 
