@@ -49,9 +49,10 @@ def main(args: list[str]) -> int:
         # The method is the file's to choose: its own fields are the options, not a sub-command.
         config=(tyro.conf.AvoidSubcommands,),
     )
-    from dehaze_jax.training.hosts import connect
+    from dehaze_jax.training.hosts import check_parts, connect
     from dehaze_jax.training.loop import train
 
+    check_parts(options.hosts, options.config.data.batch_size)  # before waiting for the others
     connect(options.hosts)
     try:
         result = train(options.config, console=console)

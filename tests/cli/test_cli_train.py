@@ -4,7 +4,7 @@ import pytest
 
 from dehaze_jax.cli import main as cli
 from dehaze_jax.cli import train as command
-from dehaze_jax.training import TrainConfig, TrainResult, loop
+from dehaze_jax.training import HostsConfig, TrainConfig, TrainResult, hosts, loop
 
 CONFIG = """
 from dehaze_jax.training import TrainConfig
@@ -151,6 +151,22 @@ def test_help_lists_every_field(config, capsys):
     out = capsys.readouterr().out
     for option in ("--workdir", "--data.crop-size", "--method.lut-size", "--optimiser.b1"):
         assert option in out
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [("6", []), ("8", [HostsConfig(coordinator="h:1", processes=4, process=0)])],
+)
+def test_a_batch_is_checked_before_others_are_waited_for(
+    config, trained, monkeypatch, capsys, batch_size, expected
+):
+    connected = []
+    monkeypatch.setattr(hosts, "connect", connected.append)
+    joined = ["--hosts.coordinator", "h:1", "--hosts.processes", "4", "--hosts.process", "0"]
+    code = cli.main(["train", str(config), "--data.batch-size", batch_size, *joined])
+    assert (code, connected) == (0 if expected else 1, expected)
+    said = "dehaze-jax: error: TrainConfig.data.batch_size: 6 is not divisible by the 4 processes"
+    assert capsys.readouterr().err == ("" if expected else f"{said}\n")
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--help"], 0)])
