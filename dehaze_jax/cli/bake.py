@@ -7,6 +7,7 @@ import tyro
 from rich.console import Console
 
 from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
 
 _LARGEST = 129  # more than that OpenColorIO does not read
 
@@ -25,9 +26,9 @@ class Bake:
     """The file to write."""
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
-    solver: str = "rk4"
+    solver: Solver = None
     """ODE solver; see restore."""
-    steps: int = 4
+    steps: Steps = None
     """Steps of the solver."""
     size: int = 33
     """Nodes of the table along each axis."""
@@ -54,7 +55,8 @@ def main(args: list[str]) -> int:
         raise InputError("size", f"must lie in [2, {_LARGEST}], not {options.size}")
     check_folder(output)
     picture = read(options.input)
-    restorer = load(options.weights, solver=options.solver, steps=options.steps)
+    restorer = load(options.weights, **solver_options(options))
+    check_solves(options, restorer.method, options.weights)
     baked, psnr = bake_picture(restorer, picture.pixels, size=options.size)
     write_cube(output, np.asarray(baked.table), title="dehaze-jax")
     Console(soft_wrap=True, highlight=False, markup=False).print(

@@ -27,7 +27,7 @@ class Show:
     """Folder that dehaze-jax prepare wrote."""
     output: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT.png")]
     """Picture to write."""
-    split: str | None = None
+    split: Annotated[str | None, tyro.conf.arg(metavar="STR")] = None
     """Split to look at; the default is all."""
     pairs: int = 12
     """Examples to show."""
@@ -39,7 +39,11 @@ class Show:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verify:
-    """Compare a prepared dataset with its checksums, and decode all of it."""
+    """Check that a prepared dataset is what it was when it was written.
+
+    Compares its files with their checksums and decodes every example. The exit code is 1 if
+    anything is damaged, missing or not the same.
+    """
 
     prepared: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PREPARED")]
     """Folder that dehaze-jax prepare wrote."""
@@ -113,13 +117,19 @@ def _verify(options: Verify) -> int:
     with _bar() as progress:
         found = data.verify(options.prepared, progress=progress)
     for split, count in found.examples.items():
-        fingerprint = found.fingerprints.get(split, "none")
-        out.print(f"{split}: {count:,} examples, fingerprint {fingerprint}")
+        fingerprint = found.fingerprints.get(split)
+        state = f"fingerprint {fingerprint}" if fingerprint else "cannot be opened"
+        out.print(f"{split}: {count:,} examples, {state}")
     for fault in found.faults:
         errors.print(f"dehaze-jax: error: {fault}")
     if not found.compared:
         errors.print(f"{options.prepared}: warning: has no checksums to compare its files with")
-    return 1 if found.faults else 0
+    if found.faults:
+        out.print(f"{options.prepared}: {len(found.faults)} faults")
+        return 1
+    files = "every file is as it was written and " if found.compared else ""
+    out.print(f"{options.prepared}: {files}every example can be decoded")
+    return 0
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.parsing import UsageError, parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,25 +21,25 @@ class Evaluate:
 
     output: pathlib.Path
     """Folder of the report; made if its parent exists."""
-    hazy: pathlib.Path | None = None
+    hazy: Annotated[pathlib.Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of hazy pictures."""
-    clear: pathlib.Path | None = None
+    clear: Annotated[pathlib.Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of clear pictures; names are matched."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
     """Prepared dataset; also an address such as gs://..."""
     split: str = "test"
     """Split of the prepared dataset."""
-    name: str | None = None
+    name: Annotated[str | None, tyro.conf.arg(metavar="STR")] = None
     """Name of the dataset on the report; by default made from its folder."""
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
-    solver: str = "rk4"
+    solver: Solver = None
     """ODE solver, see restore."""
-    steps: int = 4
+    steps: Steps = None
     """Steps of the solver."""
     protocols: tuple[str, ...] = ("rgb-full", "rgb-ssim256", "y-full")
     """Ids of protocols; the first ranks the pictures."""
-    limit: int | None = None
+    limit: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Score the first so many pairs only."""
     full_pictures: bool = False
     """Also keep the pictures at full size."""
@@ -57,10 +58,11 @@ def main(args: list[str]) -> int:
     from dehaze_jax.restoring.loading import load
 
     pairs, name = _open(options)
-    restorer = load(options.weights, solver=options.solver, steps=options.steps)
+    restorer = load(options.weights, **solver_options(options))
+    check_solves(options, restorer.method, options.weights)
     model = pathlib.Path(options.weights).resolve().name
     solves = restorer.method.evaluations is not None
-    how = {"solver": options.solver, "steps": options.steps} if solves else {}
+    how = solver_options(options) if solves else {}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task("pairs", total=None)
@@ -89,11 +91,10 @@ def _open(options: Evaluate):
     """The pairs and the name of their dataset."""
     from dehaze_jax.data.folders import pair_folders
     from dehaze_jax.data.prepared import open_prepared
-    from dehaze_jax.errors import InputError
 
     folders = options.hazy is not None and options.clear is not None
     if folders == (options.data is not None) or (options.hazy is None) != (options.clear is None):
-        raise InputError("evaluate", "needs either --hazy and --clear, or --data")
+        raise UsageError("evaluate", "needs either --hazy and --clear, or --data")
     if options.data is not None:
         name = f"{pathlib.Path(options.data).resolve().name} ({options.split})"
         return open_prepared(options.data, options.split), options.name or name

@@ -7,6 +7,7 @@ import tyro
 from rich.console import Console
 
 from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ class Export:
     """Type of the pictures: float32 in [0, 1], or integers in full range."""
     platforms: tuple[Literal["cpu", "cuda", "tpu"], ...] = ("cpu", "cuda", "tpu")
     """Where the program has to run."""
-    solver: str = "rk4"
+    solver: Solver = None
     """ODE solver; see restore."""
-    steps: int = 4
+    steps: Steps = None
     """Steps of the solver."""
 
 
@@ -46,7 +47,8 @@ def main(args: list[str]) -> int:
 
     output = pathlib.Path(options.output)
     check_folder(output)
-    restorer = load(options.weights, solver=options.solver, steps=options.steps)
+    restorer = load(options.weights, **solver_options(options))
+    check_solves(options, restorer.method, options.weights)
     exported = export_restorer(
         restorer,
         height=options.height,

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.parsing import UsageError, parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class ImportTorch:
     paths: Annotated[
         tuple[pathlib.Path, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="FILE [FILE ...] OUTPUT"),
+        tyro.conf.arg(metavar="FILE [FILE ...] OUTPUT", help_behavior_hint="(required)"),
     ]
     """The checkpoint, or the files of one that is in several; then the weights folder to write, in
     place of one that is there, its parents too. Restore, evaluate and train take it."""
@@ -47,7 +47,9 @@ def main(args: list[str]) -> int:
             f"no published weights of {options.method!r} can be imported; those of {known} can",
         )
     if len(options.paths) < 2:
-        raise InputError("import-torch", "needs a checkpoint and an output; see --help")
+        raise UsageError(
+            "import-torch", "needs a checkpoint and an output; see dehaze-jax import-torch --help"
+        )
     *files, output = options.paths
     names = ", ".join(map(str, files))
     tensors = {}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from dehaze_jax.cli.parsing import UsageError
 from dehaze_jax.errors import InputError
 
 
@@ -31,7 +32,9 @@ COMMANDS = {
     "import-torch": Command(
         "dehaze_jax.cli.import_torch", "a published PyTorch checkpoint as weights"
     ),
-    "plan": Command("dehaze_jax.cli.plan", "what a model costs, before anything is run"),
+    "plan": Command(
+        "dehaze_jax.cli.plan", "what a model and its training cost, before anything is run"
+    ),
     "render": Command("dehaze_jax.cli.render", "put haze onto clear pictures"),
 }
 
@@ -67,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         return importlib.import_module(COMMANDS[name].module).main(rest)
     except InputError as error:
         errors.print(f"dehaze-jax: error: {error}")
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except OSError as error:  # where no command knew better: a full disk, a path that is too long
         subject = error.filename or name
         errors.print(f"dehaze-jax: error: {subject}: {error.strerror or error}")

@@ -14,6 +14,10 @@ from dehaze_jax.errors import InputError
 T = TypeVar("T")
 
 
+class UsageError(InputError):
+    """Arguments that are too few, or do not go together: bad usage, whatever the files hold."""
+
+
 def parse(kind: Callable[..., T], args: Sequence[str], *, prog: str, **options: Any) -> T:
     """`tyro.cli`, whose boxes of errors become one line.
 
@@ -41,7 +45,11 @@ def parse(kind: Callable[..., T], args: Sequence[str], *, prog: str, **options: 
 
 def _reason(box: str) -> str:
     """What a box says between its title and its first rule; what follows is help."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    plain = re.sub(r"\x1b\[[0-9;]*m|\[/?bold\]", "", box)
     lines = [line.strip(" │") for line in plain.splitlines()[1:]]
     parts = re.split(r"(?m)^[─-]+$", "\n".join(lines))
-    return next((" ".join(part.split()) for part in parts if part.strip()), "bad options")
+    said = next((" ".join(part.split()) for part in parts if part.strip()), "bad options")
+    # Why each type of a union does not fit follows, nested; the union itself says it all.
+    said = said.partition(" Got errors:")[0].rstrip(".")
+    # A tuple of Python as a list of words.
+    return re.sub(r"\(('[^']*',? ?)+\)", lambda found: re.sub(r"[()']|,(?=\))", "", found[0]), said)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 from rich.console import Console
@@ -10,6 +10,8 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from dehaze_jax.cli.parsing import parse
 from dehaze_jax.data.pairing import Rule
+
+_RULES = f"{{{','.join(get_args(Rule))}}}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Prepare:
     """Threads that read and encode; 0 is one for each core."""
     seed: int = 0
     """Seed of everything drawn."""
-    rule: Rule | None = None
+    rule: Annotated[Rule | None, tyro.conf.arg(metavar=_RULES)] = None
     """How hazy and clear files are paired; the default is as the dataset says."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
     """Height and width of rendered landscapes; 384 512 by default."""

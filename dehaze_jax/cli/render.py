@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.parsing import UsageError, parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,17 +48,16 @@ def main(args: list[str]) -> int:
     options = parse(
         Render, args=args, prog="dehaze-jax render", config=(tyro.conf.FlagCreatePairsOff,)
     )
-    from dehaze_jax.errors import InputError
     from dehaze_jax.restoring.planning import plan
 
     if options.airlight is not None and len(options.airlight) not in (1, 3):
-        raise InputError("airlight", "takes one number, or red, green and blue")
+        raise UsageError("airlight", "takes one number, or red, green and blue")
     if options.weights is None and options.beta is None:
-        raise InputError("beta", "is required without --weights")
+        raise UsageError("beta", "is required without --weights")
     if options.weights is not None:
         for name in ("depth", "non_homogeneous", "seed"):
             if getattr(options, name) != getattr(Render, name):
-                raise InputError(name.replace("_", "-"), "has no place with --weights")
+                raise UsageError(name.replace("_", "-"), "has no place with --weights")
     jobs = plan([options.input], options.output)
     if options.weights is None:
         results = _by_formula(options, jobs)

@@ -8,7 +8,10 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.parsing import UsageError, parse
+from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+
+_PATHS = tyro.conf.arg(metavar="INPUT [INPUT ...] OUTPUT", help_behavior_hint="(required)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,16 +21,14 @@ class Restore:
     Size, bit depth, alpha and colour profile are kept. Inputs are never overwritten.
     """
 
-    paths: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT [INPUT ...] OUTPUT")
-    ]
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional, _PATHS]
     """Pictures, folders or patterns; then a file, or a folder (made if its parent exists)."""
     weights: str = "dehazeflow"
     """Weights that come with the package, a folder of weights, or a run directory."""
-    solver: str = "rk4"
-    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8. Models
-    that solve no ODE have no use for it."""
-    steps: int = 4
+    solver: Solver = None
+    """ODE solver: euler, midpoint, heun, ralston, rk4, rk4-38, bosh3, tsit5, dopri5, dopri8.
+    Refused with models that solve no ODE."""
+    steps: Steps = None
     """Steps of the solver."""
     baked: bool = False
     """Solve on a small copy of each picture and imitate the result at full size, in one pass."""
@@ -63,9 +64,9 @@ def main(args: list[str]) -> int:
     from dehaze_jax.restoring.planning import plan
 
     if len(options.paths) < 2:
-        raise InputError("restore", "needs an input and an output; see --help")
+        raise UsageError("restore", "needs an input and an output; see dehaze-jax restore --help")
     if options.maps and options.baked:
-        raise InputError("maps", "are not found on a small copy; leave out --maps or --baked")
+        raise UsageError("maps", "are not found on a small copy; leave out --maps or --baked")
     if options.memory is not None and not 0 < options.memory < math.inf:
         raise InputError("memory", f"must be more than 0 GB, not {options.memory:g}")
     *inputs, output = options.paths
@@ -78,12 +79,12 @@ def main(args: list[str]) -> int:
     )
     restorer = load(
         options.weights,
-        solver=options.solver,
-        steps=options.steps,
+        **solver_options(options),
         baked="local" if options.baked else None,
         devices=first_devices(options.devices),
         memory=None if options.memory is None else math.ceil(options.memory * 1e9),
     )
+    check_solves(options, restorer.method, options.weights)
     if options.maps and restorer.method.maps is None:
         raise InputError(options.weights, f"{restorer.method.name} finds no maps; nedr does")
     how = ""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from dehaze_jax.cli.parsing import parse
+from dehaze_jax.cli.parsing import UsageError, parse
 from dehaze_jax.training.config import HostsConfig, TrainConfig
 
 _USAGE = """usage: dehaze-jax train CONFIG.py[:VARIANT] [--workdir DIR] [--any.field VALUE]
@@ -41,7 +41,7 @@ def main(args: list[str]) -> int:
         Console().print(_USAGE, highlight=False, markup=False, soft_wrap=True)
         return 0 if args else 2
     if args[0].startswith("-"):
-        raise InputError("train", f"the configuration file comes first, not {args[0]}")
+        raise UsageError("train", f"the configuration file comes first, not {args[0]}")
     default = read_config(args[0])
     options = parse(
         Train,
@@ -51,9 +51,10 @@ def main(args: list[str]) -> int:
         # The method is the file's to choose: its own fields are the options, not a sub-command.
         config=(tyro.conf.AvoidSubcommands,),
     )
-    from dehaze_jax.training.hosts import connect
+    from dehaze_jax.training.hosts import check_parts, connect
     from dehaze_jax.training.loop import train
 
+    check_parts(options.hosts, options.config.data.batch_size)  # before waiting for the others
     connect(options.hosts)
     try:
         result = train(options.config, console=console, force=options.force)

@@ -61,9 +61,11 @@ def _label(panel: np.ndarray, text: str) -> np.ndarray:
     picture = pillow.fromarray(panel)
     draw = ImageDraw.Draw(picture, "RGBA")
     margin = size // 2
-    box = draw.textbbox((margin, margin), text, font=font)
-    if box[2] + margin > picture.width or box[3] + margin > picture.height:
+    right = draw.textbbox((margin, margin), text, font=font)[2] + margin
+    # Letters with and without descenders get patches of one height.
+    bottom = draw.textbbox((margin, margin), "lg", font=font)[3] + margin
+    if right > picture.width or bottom > picture.height:
         return panel
-    draw.rectangle((0, 0, box[2] + margin, box[3] + margin), fill=(0, 0, 0, 150))
+    draw.rectangle((0, 0, right, bottom), fill=(0, 0, 0, 150))
     draw.text((margin, margin), text, font=font, fill="white")
     return np.asarray(picture)

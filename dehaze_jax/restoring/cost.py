@@ -1,19 +1,15 @@
 """What restoring costs in multiplications, counted from the program and not from a run."""
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend import core
 
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method, Rows
+from dehaze_jax.programs import count_multiplications
 from dehaze_jax.restoring.strips import reduction
 from dehaze_jax.storage.trees import count_parameters
-
-KINDS: tuple[str, ...] = ("convolutions", "matrix products", "elementwise")
 
 
 class Cost(NamedTuple):
@@ -21,7 +17,7 @@ class Cost(NamedTuple):
 
     Attributes:
         parameters: values that are trained.
-        summarise: multiplications for a whole picture by kind, see `KINDS`.
+        summarise: multiplications for a whole picture by kind, see `programs.KINDS`.
         render: those of the work at full size, for the whole picture.
     """
 
@@ -35,8 +31,7 @@ def count_cost(
 ) -> Cost:
     """Counts the multiplications of restoring one picture; nothing is computed or compiled.
 
-    Convolutions and matrix products count as written, zeros around a picture included; look-ups in
-    tables are not counted.
+    What counts is said in `programs.count_multiplications`.
 
     Args:
         method: any method.
@@ -47,7 +42,7 @@ def count_cost(
     options = options or RestoreOptions()
     picture = jax.ShapeDtypeStruct((height, width, 3), jnp.float32)
     pair = {"hazy": picture, "clear": picture}
-    variables = jax.eval_shape(method.init, jax.random.key(0), pair)
+    variables = jax.eval_shape(lambda pair: method.init(jax.random.key(0), pair), pair)
 
     def summarise(variables, hazy):
         return method.summarise(variables, hazy, options)
@@ -60,44 +55,6 @@ def count_cost(
     context = jax.eval_shape(summarise, variables, reduced)
     return Cost(
         count_parameters(variables),
-        _count(jax.make_jaxpr(summarise)(variables, reduced).jaxpr),
-        _count(jax.make_jaxpr(render)(variables, context, picture).jaxpr),
+        count_multiplications(jax.make_jaxpr(summarise)(variables, reduced).jaxpr),
+        count_multiplications(jax.make_jaxpr(render)(variables, context, picture).jaxpr),
     )
-
-
-def _count(jaxpr: Any) -> dict[str, int]:
-    found = Counter(dict.fromkeys(KINDS, 0))
-    for equation in jaxpr.eqns:
-        name, params = equation.primitive.name, equation.params
-        size = sum(variable.aval.size for variable in equation.outvars)
-        if name == "conv_general_dilated":
-            kernel = equation.invars[1].aval
-            outputs = kernel.shape[params["dimension_numbers"].rhs_spec[0]]
-            found["convolutions"] += size * kernel.size // outputs
-        elif name == "dot_general":
-            (contracted, _), _ = params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            for axis in contracted:
-                size *= shape[axis]
-            found["matrix products"] += size
-        elif name in ("mul", "div", "integer_pow"):
-            found["elementwise"] += size
-        elif name == "cond":
-            # One way of doing the same on every kind of device: the plainest.
-            ways = [_count(branch.jaxpr) for branch in params["branches"]]
-            found.update(min(ways, key=lambda way: sum(way.values())))
-        else:
-            times = params.get("length", 1) if name == "scan" else 1
-            for inner in _inner(params):
-                for kind, number in _count(inner).items():
-                    found[kind] += times * number
-    return dict(found)
-
-
-def _inner(params: dict[str, Any]) -> Iterator[Any]:
-    """The programs that an equation runs."""
-    for value in params.values():
-        if isinstance(value, core.ClosedJaxpr):
-            yield value.jaxpr
-        elif isinstance(value, core.Jaxpr):
-            yield value

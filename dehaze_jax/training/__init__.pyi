@@ -1,6 +1,8 @@
 from .config import HostsConfig as HostsConfig
 from .config import MeshConfig as MeshConfig
 from .config import TrainConfig as TrainConfig
+from .cost import TrainingCost as TrainingCost
+from .cost import count_training_cost as count_training_cost
 from .hosts import connect as connect
 from .loop import TrainResult as TrainResult
 from .loop import train as train

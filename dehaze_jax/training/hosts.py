@@ -51,6 +51,17 @@ def connect(config: HostsConfig) -> None:
         raise InputError("HostsConfig.coordinator", _first_line(error)) from error
 
 
+def check_parts(config: HostsConfig, batch_size: int) -> None:
+    """Refuses batches of which processes cannot have equal parts, as far as `config` counts them.
+
+    Raises:
+        InputError: names the field.
+    """
+    if config.processes is not None and batch_size % config.processes:
+        reason = f"{batch_size} is not divisible by the {config.processes} processes"
+        raise InputError("TrainConfig.data.batch_size", reason)
+
+
 @contextlib.contextmanager
 def all_or_none(run: str | os.PathLike[str]) -> Iterator[None]:
     """Ends all processes of a run where one of them is refused something; they wait for each other.

@@ -7,12 +7,15 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
 from dehaze_jax.training.config import MeshConfig
+
+_NAMES = ("data", "space")
+_TYPES = (AxisType.Auto, AxisType.Auto)
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
@@ -27,17 +30,8 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
             several processes, one would have nothing to do or only a part of each picture.
     """
     devices = list(devices or jax.devices())
-    data = len(devices) // config.space if config.data == -1 else config.data
-    needed = data * config.space
-    if config.data == -1 and needed != len(devices):
-        raise InputError(
-            "TrainConfig.mesh.space", f"{config.space} does not divide {len(devices)} devices"
-        )
-    if needed > len(devices):
-        raise InputError(
-            "TrainConfig.mesh",
-            f"{data} x {config.space} devices asked for, there are {len(devices)}",
-        )
+    data, space = _axes(config, len(devices))
+    needed = data * space
     processes = len({device.process_index for device in devices})
     if processes > 1 and needed < len(devices):
         raise InputError(
@@ -49,15 +43,36 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] = ()) -> Mesh:
         raise InputError(
             "TrainConfig.mesh.space", f"{config.space} does not divide the {own} of each process"
         )
-    return jax.make_mesh(
-        (data, config.space),
-        ("data", "space"),
-        axis_types=(AxisType.Auto, AxisType.Auto),
-        devices=devices[:needed],
-    )
+    return jax.make_mesh((data, space), _NAMES, axis_types=_TYPES, devices=devices[:needed])
 
 
-def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int, accumulate: int = 1) -> None:
+def plan_mesh(config: MeshConfig, count: int) -> AbstractMesh:
+    """The mesh of `make_mesh` over so many devices of one process, which need not be here.
+
+    Raises:
+        InputError: more devices asked for, or a number that does not divide them.
+    """
+    return AbstractMesh(_axes(config, count), _NAMES, axis_types=_TYPES)
+
+
+def _axes(config: MeshConfig, count: int) -> tuple[int, int]:
+    """Devices along `data` and `space`, of `count`."""
+    data = count // config.space if config.data == -1 else config.data
+    needed = data * config.space
+    if config.data == -1 and needed != count:
+        raise InputError(
+            "TrainConfig.mesh.space", f"{config.space} does not divide {count} devices"
+        )
+    if needed > count:
+        raise InputError(
+            "TrainConfig.mesh", f"{data} x {config.space} devices asked for, there are {count}"
+        )
+    return data, config.space
+
+
+def check_batch(
+    mesh: Mesh | AbstractMesh, *, batch_size: int, crop_size: int, accumulate: int = 1
+) -> None:
     """Refuses batches that do not divide over a mesh, in as many parts as are worked off in turn.
 
     Raises:
@@ -80,12 +95,12 @@ def check_batch(mesh: Mesh, *, batch_size: int, crop_size: int, accumulate: int 
         )
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
     """The same array on every device."""
     return NamedSharding(mesh, P())
 
 
-def state_shardings(mesh: Mesh, shapes: Tree, *, above: int) -> Tree:
+def state_shardings(mesh: Mesh | AbstractMesh, shapes: Tree, *, above: int) -> Tree:
     """Where the arrays of a training state lie.
 
     Args:
@@ -106,7 +121,7 @@ def state_shardings(mesh: Mesh, shapes: Tree, *, above: int) -> Tree:
     return jax.tree.map(choose, shapes)
 
 
-def batch_sharding(mesh: Mesh, rank: int) -> NamedSharding:
+def batch_sharding(mesh: Mesh | AbstractMesh, rank: int) -> NamedSharding:
     """Examples over `data`; rows over `space` where the array is one of pictures."""
     return NamedSharding(mesh, P("data", "space") if rank == 4 else P("data"))
 

@@ -52,6 +52,8 @@ def test_a_whole_dataset_is_verified(prepared, capsys):
     out, err = capsys.readouterr()
     fingerprint = open_prepared(prepared, "test").fingerprint
     assert f"test: 2 examples, fingerprint {fingerprint}\n" in out
+    whole = "every file is as it was written and every example can be decoded"
+    assert out.endswith(f"{prepared}: {whole}\n")
     assert not err
 
 
@@ -63,8 +65,9 @@ def test_damage_is_a_line_each_and_an_exit_code(tmp_path, capsys):
     other.unlink()
     assert main(["verify", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert "validation: 2 examples, fingerprint none\n" in out
+    assert "validation: 2 examples, cannot be opened\n" in out
     lines = err.splitlines()
+    assert out.endswith(f"{path}: {len(lines)} faults\n")
     assert lines[0] == f"dehaze-jax: error: {file}: is not the file listed in checksums.json"
     assert lines[1] == f"dehaze-jax: error: {other}: does not exist"
     assert all(line.startswith("dehaze-jax: error: ") for line in lines)
@@ -74,9 +77,9 @@ def test_without_checksums_it_is_said(tmp_path, capsys):
     path = prepare("rendered_haze/landscapes", tmp_path / "p", size=(24, 40), scenes=1, hazes=1)
     (path / "checksums.json").unlink()
     assert main(["verify", str(path)]) == 0
-    assert (
-        capsys.readouterr().err == f"{path}: warning: has no checksums to compare its files with\n"
-    )
+    out, err = capsys.readouterr()
+    assert out.endswith(f"{path}: every example can be decoded\n")
+    assert err == f"{path}: warning: has no checksums to compare its files with\n"
 
 
 def test_bad_usage_is_one_line(capsys):

@@ -133,10 +133,10 @@ def test_importing_again_replaces_the_folder(run):
         (["model.safetensors", "m"], 2, "--method"),
         (
             ["model.safetensors", "--method", "toy"],
-            1,
+            2,
             "import-torch: needs a checkpoint and an output",
         ),
-        (["--method", "toy"], 1, "import-torch: needs a checkpoint and an output"),
+        (["--method", "toy"], 2, "import-torch: needs a checkpoint and an output"),
         (
             ["model.safetensors", "model.safetensors", "m", "--method", "toy"],
             1,

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from dehaze_jax.cli import main as cli
+from dehaze_jax.cli.parsing import UsageError
 from dehaze_jax.errors import InputError
 
 
@@ -74,6 +75,15 @@ def test_bad_input_is_one_line_however_long(command, capsys):
     command(fail)
     assert cli.main(["train"]) == 1
     assert capsys.readouterr().err == f"dehaze-jax: error: {path}: is not an image\n"
+
+
+def test_bad_usage_has_a_code_of_its_own(command, capsys):
+    def fail(_):
+        raise UsageError("maps", "do not go with that")
+
+    command(fail)
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err == "dehaze-jax: error: maps: do not go with that\n"
 
 
 @pytest.mark.parametrize(
@@ -168,3 +178,28 @@ def test_an_error_of_the_system_is_one_line(command, capsys):
     command(fails)
     assert cli.main(["train"]) == 1
     assert capsys.readouterr().err == "dehaze-jax: error: /disk/file: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "prepare",
+        "data show",
+        "evaluate",
+        "restore",
+        "bake",
+        "export",
+        "import-torch",
+        "plan",
+        "render",
+        "plan {config}",
+    ],
+)
+def test_help_shows_what_may_be_given(capsys, tmp_path, command):
+    config = tmp_path / "config.py"
+    config.write_text("from dehaze_jax.training import TrainConfig as get_config\n")
+    assert cli.main([*command.format(config=config).split(), "--help"]) == 0
+    out = capsys.readouterr().out.partition("method options")[0]  # TrainConfig's own are typed
+    assert "usage: dehaze-jax" in out
+    assert "{None" not in out
+    assert "(default: )" not in out

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import sys
+from typing import Literal
 
 import pytest
 
@@ -59,3 +60,33 @@ def test_good_options_and_help_pass(capsys):
     out, err = capsys.readouterr()
     assert "Counts." in out
     assert not err
+
+
+@dataclasses.dataclass
+class Choices:
+    """What is chosen."""
+
+    kind: Literal["plain", "fine"] = "plain"
+    """One of two."""
+    pair: tuple[int, int] | None = None
+    """Two numbers, or none."""
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--kind", "x"], "invalid choice 'x' for argument '--kind'. Expected one of {}"),
+        (
+            ["--pair", "5"],
+            "Error parsing --pair: no type matching {{None}}|{{INT INT}} could be instantiated "
+            "from ['5']",
+        ),
+        (["--kind"], "Missing value for argument '--kind'. Expected 1 values"),
+    ],
+)
+def test_choices_and_unions_are_told_in_words(capsys, args, reason):
+    with pytest.raises(SystemExit):
+        parse(Choices, args, prog="run")
+    said = capsys.readouterr().err
+    orders = {reason.format(", ".join(order)) for order in (("plain", "fine"), ("fine", "plain"))}
+    assert said in {f"dehaze-jax: error: {each}; see run --help\n" for each in orders}

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dehaze_jax.cli.parsing import UsageError
 from dehaze_jax.cli.render import main
 from dehaze_jax.errors import InputError
 from dehaze_jax.image import Picture, read, write
@@ -155,8 +156,10 @@ def test_a_model_keeps_bits_and_alpha_and_goes_on(tmp_path, folder, learnt, caps
         (["--weights", "none"], "none: no such folder, and no released weights"),
     ],
 )
-def test_options_that_do_not_go_together(tmp_path, folder, arguments, line):
+def test_options_that_are_refused(tmp_path, folder, arguments, line):
     with pytest.raises(InputError) as caught:
         main([str(folder / "a.png"), str(tmp_path / "hazy.png"), *arguments])
     assert str(caught.value).startswith(line)
+    usage = ("is required", "has no place", "takes one")
+    assert isinstance(caught.value, UsageError) == any(each in line for each in usage)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clear"]

@@ -247,6 +247,25 @@ def test_devices_and_memory_that_are_refused(tmp_path, as_asked, run, arguments,
     assert (code, out, err) == (1, [], [f"dehaze-jax: error: {line}"])
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--solver", "rk4"), "--solver"),
+        (("--steps", "4"), "--steps"),
+        (("--solver", "euler", "--steps", "2"), "--solver and --steps"),
+    ],
+)
+def test_a_solver_without_an_ode_is_refused(tmp_path, monkeypatch, run, options, said):
+    method = dataclasses.replace(HALVES, evaluations=None)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}))
+    save_png(tmp_path / "in.png", "RGB")
+    arguments = (tmp_path / "in.png", tmp_path / "out.png", "--weights", "mine", *options)
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, [])
+    assert err == [f"dehaze-jax: error: mine: toy solves no ODE; leave out {said}"]
+    assert os.listdir(tmp_path) == ["in.png"]
+
+
 def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):
     seen = []
 
@@ -306,22 +325,24 @@ def test_a_full_disk(tmp_path, toy, run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("arguments", "expected", "line"),
     [
-        (["missing.png", "out.png"], "missing.png: does not exist"),
-        (["in.png", "in.png"], "in.png: is an input; write to another file or folder"),
-        (["in.png", "no/out.png"], "no/out.png: its folder no does not exist"),
-        (["empty", "out"], "empty: holds no picture"),
-        (["in.png"], "restore: needs an input and an output; see --help"),
+        (["missing.png", "out.png"], 1, "missing.png: does not exist"),
+        (["in.png", "in.png"], 1, "in.png: is an input; write to another file or folder"),
+        (["in.png", "no/out.png"], 1, "no/out.png: its folder no does not exist"),
+        (["empty", "out"], 1, "empty: holds no picture"),
+        (["in.png"], 2, "restore: needs an input and an output; see dehaze-jax restore --help"),
+        ([], 2, "restore: needs an input and an output; see dehaze-jax restore --help"),
+        (["in.png", "out.png", "--maps", "--baked"], 2, "maps: are not found on a small copy"),
     ],
 )
-def test_arguments_that_are_refused(tmp_path, toy, run, monkeypatch, arguments, line):
+def test_arguments_that_are_refused(tmp_path, toy, run, monkeypatch, arguments, expected, line):
     monkeypatch.chdir(tmp_path)
     image.write("in.png", COLOURS)
     os.mkdir("empty")
     before = sorted(os.listdir())
     code, _, err = run(*arguments)
-    assert code == 1
+    assert code == expected
     assert len(err) == 1
     assert err[0].startswith(f"dehaze-jax: error: {line}")
     assert sorted(os.listdir()) == before
@@ -351,16 +372,10 @@ def test_maps_lie_beside_each_result(tmp_path, monkeypatch, run):
         assert arrays["density"] == 0.5
 
 
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        ([], "mine: toy finds no maps; nedr does"),
-        (["--baked"], "maps: are not found on a small copy; leave out --maps or --baked"),
-    ],
-)
-def test_maps_that_are_refused(tmp_path, toy, run, options, line):
+def test_maps_that_are_refused(tmp_path, toy, run):
     image.write(tmp_path / "in.png", COLOURS)
-    arguments = ("--weights", "mine", "--maps", *options)
+    arguments = ("--weights", "mine", "--maps")
     code, out, err = run(tmp_path / "in.png", tmp_path / "out.png", *arguments)
+    line = "mine: toy finds no maps; nedr does"
     assert (code, out, err) == (1, [], [f"dehaze-jax: error: {line}"])
     assert os.listdir(tmp_path) == ["in.png"]

@@ -4,7 +4,7 @@ import pytest
 
 from dehaze_jax.cli import main as cli
 from dehaze_jax.cli import train as command
-from dehaze_jax.training import TrainConfig, TrainResult, loop
+from dehaze_jax.training import HostsConfig, TrainConfig, TrainResult, hosts, loop
 
 CONFIG = """
 from dehaze_jax.training import TrainConfig
@@ -94,6 +94,12 @@ def test_a_stopped_run_ends_with_the_signal_as_exit_code(config, monkeypatch, nu
         (["--data.bath-size", "2"], "Unrecognized options: --data.bath-size"),
         (["--steps", "many"], "Error parsing --steps: invalid literal"),
         (["--steps"], "--steps"),
+        (
+            ["--profile-steps", "5"],
+            "no type matching {None}|{INT INT} could be instantiated from ['5']; see",
+        ),
+        (["--not-finite", "go"], "for argument '--not-finite'. Expected one of stop, skip; see"),
+        (["--data.crop", "no"], "Expected one of"),
         (["--method.lut-mode", "x"], "--method.lut-mode"),
         (["--steps", "0"], "TrainConfig.steps: 0 must be positive"),
         (["--data.batch-size", "0"], "DataConfig.batch_size: 0 must be at least 1"),
@@ -160,6 +166,22 @@ def test_help_lists_every_field(config, capsys):
         assert option in out
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [("6", []), ("8", [HostsConfig(coordinator="h:1", processes=4, process=0)])],
+)
+def test_a_batch_is_checked_before_others_are_waited_for(
+    config, trained, monkeypatch, capsys, batch_size, expected
+):
+    connected = []
+    monkeypatch.setattr(hosts, "connect", connected.append)
+    joined = ["--hosts.coordinator", "h:1", "--hosts.processes", "4", "--hosts.process", "0"]
+    code = cli.main(["train", str(config), "--data.batch-size", batch_size, *joined])
+    assert (code, connected) == (0 if expected else 1, expected)
+    said = "dehaze-jax: error: TrainConfig.data.batch_size: 6 is not divisible by the 4 processes"
+    assert capsys.readouterr().err == ("" if expected else f"{said}\n")
+
+
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--help"], 0)])
 def test_usage_without_a_config(arguments, code, capsys, monkeypatch):
     monkeypatch.setenv("DEHAZE_JAX_CACHE", "")
@@ -169,7 +191,7 @@ def test_usage_without_a_config(arguments, code, capsys, monkeypatch):
 
 def test_an_option_before_the_config_is_refused(capsys, monkeypatch):
     monkeypatch.setenv("DEHAZE_JAX_CACHE", "")
-    assert cli.main(["train", "--steps", "3"]) == 1
+    assert cli.main(["train", "--steps", "3"]) == 2
     assert "the configuration file comes first, not --steps" in capsys.readouterr().err
 
 

@@ -37,6 +37,14 @@ def test_labels_touch_the_corner_only():
     np.testing.assert_array_equal(row[60:], 100)
 
 
+def test_patches_of_all_labels_are_of_one_height():
+    picture = np.full((200, 300, 3), 100, np.uint8)
+    row = side_by_side({"hazy": picture, "restored": picture, "clear": picture})
+    heights = [np.count_nonzero(row[:, start, 0] < 100) for start in (0, 304, 608)]
+    assert heights[0] > 12
+    assert len(set(heights)) == 1
+
+
 def test_width_is_a_limit():
     picture = np.full((100, 200, 3), 77, np.uint8)
     assert side_by_side({"a": picture, "b": picture}, width=50).shape == (25, 104, 3)

@@ -1,0 +1,180 @@
+"""What a training takes, counted from its step before there is data or a device."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AbstractMesh
+
+from dehaze_jax import methods
+from dehaze_jax.arrays import Tree
+from dehaze_jax.errors import InputError
+from dehaze_jax.methods.protocol import Method
+from dehaze_jax.programs import count_bytes, count_multiplications, peak_bytes
+from dehaze_jax.storage.trees import count_parameters
+from dehaze_jax.training.config import TrainConfig
+from dehaze_jax.training.mesh import batch_sharding, check_batch, plan_mesh, state_shardings
+from dehaze_jax.training.starting import check_data, check_mesh
+from dehaze_jax.training.step import BAD, create_state, train_step
+
+WORST = 2.5
+"""Most that XLA may take for a step, over the estimate; see docs/scale.md for what was measured."""
+
+
+class TrainingCost(NamedTuple):
+    """Cost of a training.
+
+    Attributes:
+        method: its name.
+        mesh: devices along `data` and `space`.
+        parameters: values that are trained, of each part of the model.
+        multiplications: of one step, forward and backward, over all devices, by kind, see
+            `programs.KINDS`.
+        held: bytes that each device holds between steps, exactly: `parameters`, with what is not
+            trained; their `average`; `optimiser`; `batch`, of one step.
+        step: bytes that a step takes of each device beside them, an estimate: gradients and
+            intermediate values, see `programs.peak_bytes`.
+        remedies: fields of the configuration that change most of these bytes.
+    """
+
+    method: str
+    mesh: AbstractMesh
+    parameters: dict[str, int]
+    multiplications: dict[str, int]
+    held: dict[str, int]
+    step: int
+    remedies: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """Bytes of each device."""
+        return sum(self.held.values()) + self.step
+
+    def fits(self, memory: int | float) -> bool | None:
+        """Whether devices of so many bytes are enough; None where the estimate leaves that open."""
+        if self.total > memory:
+            return False
+        return True if self.total + (WORST - 1) * self.step <= memory else None
+
+
+def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
+    """Counts what a training takes; nothing is read, computed or compiled.
+
+    A batch holds hazy and clear pictures (the clear ones alone where `data` names no others): what
+    a prepared dataset has beside them is not known before it is there.
+
+    Args:
+        config: of the run.
+        devices: how many there are to be, of one process; they need not be here.
+
+    Raises:
+        InputError: as `train` before it reads data.
+    """
+    mesh = plan_mesh(config.mesh, devices)
+    check_batch(
+        mesh,
+        batch_size=config.data.batch_size,
+        crop_size=config.data.crop_size,
+        accumulate=config.optimiser.accumulate,
+    )
+    method = methods.build(config.method, config.optimiser, total_steps=config.steps)
+    check_mesh(method, config.mesh)
+    if config.data.train or config.data.clear:
+        check_data(method, config)
+
+    root = jax.eval_shape(lambda: jax.random.key(config.seed))
+    state = jax.eval_shape(functools.partial(create_state, method, config.data.crop_size), root)
+    where = state_shardings(mesh, state, above=config.mesh.fsdp)
+    batch = _batch(config, config.data.batch_size)
+    held = {
+        "parameters": _shares(state.variables, where.variables),
+        "average": _shares(state.ema, where.ema),
+        "optimiser": _shares(state.opt_state, where.opt_state),
+        "batch": _shares(
+            batch, jax.tree.map(lambda leaf: batch_sharding(mesh, len(leaf.shape)), batch)
+        ),
+    }
+
+    # The step of the examples of one device; rows are divided below.
+    count = config.data.batch_size // mesh.shape["data"]
+    counts = (count, count // config.optimiser.accumulate)
+    skip = config.not_finite == "skip"
+    step = functools.partial(train_step, method, config.haze, skip=skip)
+    program = jax.make_jaxpr(step)(state, _batch(config, count), root).jaxpr
+    shares = {
+        leaf.shape: sharding.shard_shape(leaf.shape)
+        for leaf, sharding in zip(jax.tree.leaves(state), jax.tree.leaves(where), strict=True)
+    }
+
+    def size(aval) -> int:
+        whole, shape = count_bytes(aval), getattr(aval, "shape", ())
+        if shape in shares:  # gradients and updates lie where the parameters do
+            return whole * math.prod(shares[shape]) // max(math.prod(shape), 1)
+        pictures = len(shape) >= 4 and shape[0] in counts
+        return whole // mesh.shape["space"] if pictures else whole
+
+    # Parameters that are divided are put together to be used.
+    together = sum(
+        count_bytes(leaf)
+        for leaf in jax.tree.leaves(state.variables)
+        if shares[leaf.shape] != leaf.shape
+    )
+    step_bytes = peak_bytes(program, size) + together
+    trained = state.variables.get("params", state.variables)
+    multiplications = count_multiplications(program)
+    return TrainingCost(
+        method=method.name,
+        mesh=mesh,
+        parameters={name: count_parameters({name: part}) for name, part in trained.items()},
+        multiplications={
+            kind: number * mesh.shape["data"] for kind, number in multiplications.items()
+        },
+        held=held,
+        step=step_bytes,
+        remedies=_remedies(config, method, held, step_bytes),
+    )
+
+
+def _remedies(
+    config: TrainConfig, method: Method, held: Mapping[str, int], step: int
+) -> tuple[str, ...]:
+    if sum(held.values()) - held["batch"] > step:
+        return ("mesh.fsdp",)
+    fields = {
+        "data.batch_size": config.data.batch_size > 1,
+        "data.crop_size": True,
+        "mesh.space": method.divides_rows,
+        "optimiser.accumulate": config.data.batch_size > 1 and _accumulates(config),
+        "method.objective.remat": getattr(config.method.objective, "remat", None) == "none",
+    }
+    return tuple(name for name, helps in fields.items() if helps)
+
+
+def _accumulates(config: TrainConfig) -> bool:
+    """Whether the method takes batches in parts."""
+    try:
+        methods.build(config.method, dataclasses.replace(config.optimiser, accumulate=2))
+    except InputError:
+        return False
+    return True
+
+
+def _batch(config: TrainConfig, count: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a batch of so many examples, see `data.train_batches`."""
+    side = config.data.crop_size
+    pictures = jax.ShapeDtypeStruct((count, side, side, 3), jnp.float32)
+    batch = {"clear": pictures, BAD: jax.ShapeDtypeStruct((count,), jnp.int32)}
+    if config.data.train or not config.data.clear:
+        batch["hazy"] = pictures
+    return batch
+
+
+def _shares(tree: Tree, shardings: Tree) -> int:
+    """Bytes of each device."""
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(shardings), strict=True)
+    shares = [(each.shard_shape(leaf.shape), leaf.dtype.itemsize) for leaf, each in pairs]
+    return sum(math.prod(shape) * size for shape, size in shares)
