@@ -21,6 +21,7 @@ from dehaze_jax.methods.dehazeflow.field import (
 )
 from dehaze_jax.methods.protocol import Batch
 from dehaze_jax.metrics.structure import ssim
+from dehaze_jax.sharing import beside_rows
 
 
 def path_sample(
@@ -53,7 +54,7 @@ def _matching(config: DehazeFlowConfig, params: Params, batch: Batch, key: Key) 
 
     def velocity(t, state, params):
         given = control(config, params, t, make_proxy(config, state), hazy_proxy)
-        return pixel_velocity(config, params, given, state)
+        return pixel_velocity(config, params, beside_rows(given), state)
 
     losses = matching_loss(
         velocity, params, t, state, target, penalty=objective.penalty, on=objective.on
