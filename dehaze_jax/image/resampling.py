@@ -3,9 +3,12 @@
 import functools
 from typing import Any, Literal, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
+
+from dehaze_jax.sharing import divided, spread_copies
 
 Kernel: TypeAlias = Literal["bilinear", "bicubic"]
 
@@ -45,6 +48,23 @@ def box_reduce(
     )
     total = sum((rows[..., k::factor, :] for k in range(1, factor)), rows[..., ::factor, :])
     return total / factor**2
+
+
+def square_copy(
+    image: Float[Array, "b height width c"], size: int
+) -> Float[Array, "b {size} {size} c"]:
+    """Shrinks (or stretches) images to small squares for networks to read: triangle filter.
+
+    Args:
+        image: images; any channels.
+        size: side of the squares.
+    """
+    count, height, _, channels = image.shape
+    if divided(image.shape)[1] > 1:
+        # Columns first, while rows are divided: less for devices to add up.
+        image = jax.image.resize(image, (count, height, size, channels), "linear", antialias=True)
+    square = jax.image.resize(image, (count, size, size, channels), "linear", antialias=True)
+    return spread_copies(square)
 
 
 def resize_corners(

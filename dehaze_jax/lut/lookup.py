@@ -21,6 +21,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
 from dehaze_jax.lut.checks import Interpolation
+from dehaze_jax.sharing import divided
 
 FloatPlane: TypeAlias = Float[Array, "..."]
 FloatPlanes: TypeAlias = tuple[FloatPlane, FloatPlane, FloatPlane]
@@ -111,17 +112,31 @@ def _spread(
     interpolation: Interpolation,
     table_shape: tuple[int, ...],
     piece: int | None,
+    parts: tuple[int, ...] = (),
 ) -> Array:
     """Adds the cotangents of the colours to the nodes they were read from.
 
-    Pieces are rows of the planes: their last axis but one is cut.
+    Pieces are rows of the planes: their last axis but one is cut. Parts cut the first axes; each
+    has its own sum.
     """
     size = table_shape[-2]
     if len(table_shape) > 4:
         of_one = partial(
-            _spread, interpolation=interpolation, table_shape=table_shape[1:], piece=piece
+            _spread,
+            interpolation=interpolation,
+            table_shape=table_shape[1:],
+            piece=piece,
+            parts=parts[1:],
         )
         return jax.vmap(of_one)(*planes_and_cotangents)
+    if any(part > 1 for part in parts):
+        of_part = partial(
+            _spread, interpolation=interpolation, table_shape=table_shape, piece=piece
+        )
+        for _ in parts:
+            of_part = jax.vmap(of_part)
+        sums = of_part(*(_cut_apart(array, parts) for array in planes_and_cotangents))
+        return sums.sum(axis=tuple(range(len(parts))))
     shape = planes_and_cotangents[0].shape
     total = jnp.zeros(int(np.prod(table_shape)), planes_and_cotangents[-1].dtype)
     if 0 in shape:
@@ -166,6 +181,15 @@ def _spread(
     return lax.fori_loop(0, -(-rows // height), step, total).reshape(table_shape)
 
 
+def _cut_apart(array: Array, parts: tuple[int, ...]) -> Array:
+    """Cuts the first axes, each into a number of parts that comes to the front."""
+    count = len(parts)
+    inside = [size // part for size, part in zip(array.shape, parts, strict=False)]
+    both = [size for pair in zip(parts, inside, strict=True) for size in pair]
+    array = array.reshape(*both, *array.shape[count:])
+    return jnp.moveaxis(array, range(0, 2 * count, 2), range(count))
+
+
 _read_p = Primitive("read_lookup_table")
 _read_p.multiple_results = True
 
@@ -196,7 +220,13 @@ def _jvp(primals, tangents, *, interpolation):
 
 def _transpose(cotangents, table, *planes, interpolation):
     given = [ad.instantiate_zeros(cotangent) for cotangent in cotangents]
-    spread = partial(_spread, interpolation=interpolation, table_shape=table.aval.shape)
+    parts: tuple[int, ...] = ()
+    if given[0].ndim > 2 and (counts := divided(given[0].shape)) != (1, 1):
+        # Else devices that share pictures would put them together, and all sums piece by piece.
+        parts = given[0].shape[0], counts[1]
+    spread = partial(
+        _spread, interpolation=interpolation, table_shape=table.aval.shape, parts=parts
+    )
     total = lax.platform_dependent(
         *planes, *given, cpu=partial(spread, piece=_PIECE), default=partial(spread, piece=None)
     )

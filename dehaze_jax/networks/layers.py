@@ -52,7 +52,8 @@ def fold(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b H W k"]:
     many times slower on CPUs. Sizes that do not divide are padded by repeating the edge.
     """
     bottom, right = -x.shape[1] % size, -x.shape[2] % size
-    x = jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="edge")
+    if bottom or right:
+        x = jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="edge")
     b, h, w, c = x.shape
     x = x.reshape(b, h // size, size, w // size, size, c)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // size, w // size, size * size * c)

@@ -229,22 +229,23 @@ def render_sharded(
 ) -> Pixels:
     """`restore_sharded` from what `summarise_picture` returned.
 
-    That is copied to all devices. Rows are added so that they divide, and cut off again; the
-    compiler exchanges the rows of the halo.
+    That is copied to all devices. Rows are added, for the halo and so that they divide, and cut off
+    again; the compiler exchanges rows between neighbours.
     """
-    height = picture.shape[0]
+    height, halo = picture.shape[0], method.halo
     mesh = Mesh(np.asarray(devices), ("space",))
     by_rows = NamedSharding(mesh, PartitionSpec("space"))
     everywhere = NamedSharding(mesh, PartitionSpec())
     variables, context = jax.device_put((variables, context), everywhere)
-    rows = -(-height // len(devices)) * len(devices)
-    padded = take(picture, 0, rows, picture.shape[1])
+    rows = -(-(height + 2 * halo) // len(devices)) * len(devices)
+    # Here, because on the devices every row would have to move.
+    padded = take(picture, -halo, rows - halo, picture.shape[1])
     pixels = jax.device_put(narrow(padded), by_rows)
     restored, finite = _render_sharded(
         method, variables, context, pixels, np.int32(height), by_rows
     )
     check_finite(finite, "the restored values")
-    return np.asarray(restored)[:height].astype(picture.dtype)
+    return np.asarray(restored)[halo : halo + height].astype(picture.dtype)
 
 
 def reduction(method: Method, height: int, width: int) -> int:
@@ -305,9 +306,12 @@ def _finish(restored, pixels):
 
 @functools.partial(jax.jit, static_argnames=("method", "by_rows"))
 def _render_sharded(method, variables, context, pixels, height, by_rows):
-    restored = _render_rows(method, variables, context, _to_unit(pixels), height)
+    where = Rows(jnp.int32(-method.halo), jnp.asarray(height, jnp.int32), pixels.shape[1])
+    restored = method.render(variables, context, _to_unit(pixels), where)
+    row = where.start + jnp.arange(pixels.shape[0])
+    finite = jnp.isfinite(restored).all(axis=(1, 2)) | (row < 0) | (row >= height)
     pixels = jax.lax.with_sharding_constraint(_from_unit(restored, pixels), by_rows)
-    return pixels, jnp.isfinite(restored).all()
+    return pixels, finite.all()
 
 
 def check_finite(finite: Bool[Array, ""], what: str) -> None:

@@ -1,3 +1,5 @@
+from .collectives import Collective as Collective
+from .collectives import find_collectives as find_collectives
 from .config import HostsConfig as HostsConfig
 from .config import MeshConfig as MeshConfig
 from .config import TrainConfig as TrainConfig

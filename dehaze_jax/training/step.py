@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
 
 from dehaze_jax.arrays import Key
 from dehaze_jax.errors import InputError
@@ -73,10 +74,20 @@ def train_step(
 
 
 def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.stages.Compiled:
-    """Compiles a step for arrays like these; the state is donated and stays where it is."""
+    """Compiles a step for arrays like these; the state is donated and stays where it is.
+
+    Args:
+        step: what is compiled.
+        state: its arrays, or their shapes, know where they lie; so do those of `batch`.
+        batch: see `data.train_batches`.
+        root: key of the run, whole on all devices.
+    """
     where = jax.tree.map(lambda leaf: leaf.sharding, state)
-    jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, root.sharding))
-    return jitted.lower(state, batch, root).compile()
+    everywhere = root.sharding
+    assert isinstance(everywhere, NamedSharding)
+    jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
+    with jax.set_mesh(everywhere.mesh):  # see `sharing`
+        return jitted.lower(state, batch, root).compile()
 
 
 def run_compiled(

@@ -24,6 +24,7 @@ from dehaze_jax.methods.protocol import Rows
 from dehaze_jax.networks.convolutions import TorchConv
 from dehaze_jax.networks.precision import FLOAT32, Policy, run
 from dehaze_jax.networks.published_unet import PublishedUNet
+from dehaze_jax.sharing import beside_rows, spread_copies
 
 Images: TypeAlias = tuple[Image, Image, Image]
 
@@ -87,7 +88,7 @@ class ReleasedNetwork(nn.Module):
 
     def __call__(self, hazy: Float[Array, "b h w 3"], *, train: bool = False) -> Image:
         """Restores whole pictures; the result is not clipped."""
-        context = self.predict(self.shrink(hazy), train=train)
+        context = beside_rows(self.predict(self.shrink(hazy), train=train))
         height, width = hazy.shape[1], hazy.shape[2]
         where = Rows(0, height, width)
         features = self.spread(context.features, height, width, where, train=train)
@@ -98,7 +99,7 @@ class ReleasedNetwork(nn.Module):
     def shrink(self, hazy: Float[Array, "b h w 3"]) -> Copies:
         """The square copies that the U-Nets read."""
         proxy, features = (
-            resize_corners(hazy, size, size)
+            spread_copies(resize_corners(hazy, size, size))
             for size in (self.config.proxy_size, self.config.feature_size)
         )
         return Copies(proxy, features)

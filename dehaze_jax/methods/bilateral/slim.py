@@ -11,18 +11,19 @@ Fusion is the shares: linear, so that all guides share one pass over the models 
 from typing import NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from dehaze_jax.arrays import Grid, Image
 from dehaze_jax.image.bilateral_grid import apply_rows, interpolate_rows, spread_shares
+from dehaze_jax.image.resampling import square_copy
 from dehaze_jax.image.runs import RunPlane, RunPlanes, Runs
 from dehaze_jax.methods.bilateral.config import BilateralConfig
 from dehaze_jax.methods.bilateral.guides import GUIDES, Guides
 from dehaze_jax.methods.protocol import Rows
 from dehaze_jax.networks.cells import cell_features
 from dehaze_jax.networks.precision import FLOAT32, Policy
+from dehaze_jax.sharing import beside_rows
 
 
 class Context(NamedTuple):
@@ -75,15 +76,14 @@ class SlimNetwork(nn.Module):
     def __call__(self, hazy: Float[Array, "b h w 3"], *, train: bool = False) -> Image:
         """Restores whole pictures; the result is not clipped."""
         where = Rows(0, hazy.shape[1], hazy.shape[2])
-        context = self.predict(self.shrink(hazy))
+        context = beside_rows(self.predict(self.shrink(hazy)))
         planes = self.apply_models(context, self.cut(hazy, where, train=train), where)
         return self.join(planes, hazy.shape[2], where)
 
     @nn.nowrap
     def shrink(self, hazy: Float[Array, "b h w 3"]) -> Float[Array, "b p p 3"]:
         """The square copy that the backbone reads."""
-        size = self.config.proxy_size
-        return jax.image.resize(hazy, (hazy.shape[0], size, size, 3), "linear", antialias=True)
+        return square_copy(hazy, self.config.proxy_size)
 
     def predict(self, proxy: Float[Array, "b p p 3"]) -> Context:
         """Runs the backbone."""

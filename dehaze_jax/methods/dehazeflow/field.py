@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from dehaze_jax.arrays import Grid, Image, Key, Params
 from dehaze_jax.image.bilateral_grid import apply_rows, interpolate_rows
+from dehaze_jax.image.resampling import square_copy
 from dehaze_jax.image.runs import RunPlanes, Runs
 from dehaze_jax.lut.interpolation import apply_planes
 from dehaze_jax.lut.tables import identity
@@ -26,6 +27,7 @@ from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
 from dehaze_jax.methods.dehazeflow.purifier import HazePurifier, LutMixer
 from dehaze_jax.methods.protocol import Rows
 from dehaze_jax.networks.precision import FLOAT32, Policy
+from dehaze_jax.sharing import beside_rows
 
 _LUMA = (0.299, 0.587, 0.114)  # the guide starts as BT.601 luma
 
@@ -53,8 +55,7 @@ class Joint(NamedTuple):
 
 def make_proxy(config: DehazeFlowConfig, image: Float[Array, "b h w 3"]) -> Array:
     """Shrinks (or stretches) images to the square that the purifier reads."""
-    shape = (image.shape[0], config.proxy_size, config.proxy_size, 3)
-    return jax.image.resize(image, shape, "linear", antialias=True)
+    return square_copy(image, config.proxy_size)
 
 
 def init_params(config: DehazeFlowConfig, key: Key) -> Params:
@@ -194,4 +195,6 @@ def joint_velocity(
     if remat:
         pixels = jax.checkpoint(pixels, prevent_cse=False)
     given = control(config, params, t, state.proxy, hazy_proxy, policy=policy)
-    return Joint(pixels(params, given, state.proxy), pixels(params, given, state.image))
+    return Joint(
+        pixels(params, given, state.proxy), pixels(params, beside_rows(given), state.image)
+    )

@@ -24,6 +24,7 @@ from dehaze_jax.methods.dehazeflow.field import (
 from dehaze_jax.methods.protocol import Batch
 from dehaze_jax.metrics.structure import ssim
 from dehaze_jax.networks.precision import FLOAT32, Policy
+from dehaze_jax.sharing import beside_rows
 
 
 class Drawn(NamedTuple):
@@ -77,7 +78,7 @@ def _matching(
 
     def velocity(t, state, params):
         given = control(config, params, t, make_proxy(config, state), hazy_proxy, policy=policy)
-        return pixel_velocity(config, params, given, state)
+        return pixel_velocity(config, params, beside_rows(given), state)
 
     losses = matching_loss(
         velocity, params, drawn.times, state, target, penalty=objective.penalty, on=objective.on
