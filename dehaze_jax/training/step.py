@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from dehaze_jax.arrays import Key
 from dehaze_jax.errors import InputError
@@ -84,7 +84,7 @@ def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.
     """
     where = jax.tree.map(lambda leaf: leaf.sharding, state)
     everywhere = root.sharding
-    assert isinstance(everywhere, NamedSharding)
+    assert isinstance(everywhere, NamedSharding) and isinstance(everywhere.mesh, Mesh)
     jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
     with jax.set_mesh(everywhere.mesh):  # see `sharing`
         return jitted.lower(state, batch, root).compile()
