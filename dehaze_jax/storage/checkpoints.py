@@ -246,9 +246,13 @@ class _SavingErrors:
             return
         for folder in self.folder.glob(f"*.{_TEMPORARY}"):
             shutil.rmtree(folder, ignore_errors=True)
-        # TensorStore tells a long story; the operating system's own word is in it.
-        number = re.search(r"os_error_code='(\d+)'", str(error))
-        reason = os.strerror(int(number[1])) if number else str(error).split("[tensorstore_spec")[0]
+        if isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
+        elif number := re.search(r"os_error_code='(\d+)'", str(error)):
+            # TensorStore tells a long story; the operating system's own word is in it.
+            reason = os.strerror(int(number[1]))
+        else:
+            reason = str(error).split("[tensorstore_spec")[0]
         raise InputError(self.folder, f"checkpoint not saved: {reason}") from error
 
 

@@ -84,7 +84,8 @@ def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.
     """
     where = jax.tree.map(lambda leaf: leaf.sharding, state)
     everywhere = root.sharding
-    assert isinstance(everywhere, NamedSharding) and isinstance(everywhere.mesh, Mesh)
+    assert isinstance(everywhere, NamedSharding)
+    assert isinstance(everywhere.mesh, Mesh)
     jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
     with jax.set_mesh(everywhere.mesh):  # see `sharing`
         return jitted.lower(state, batch, root).compile()
