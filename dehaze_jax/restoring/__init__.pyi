@@ -3,6 +3,7 @@ from .baking import bake_picture as bake_picture
 from .comparing import side_by_side as side_by_side
 from .cost import Cost as Cost
 from .cost import count_cost as count_cost
+from .cost import count_work as count_work
 from .exporting import export_restorer as export_restorer
 from .jobs import Result as Result
 from .jobs import restore_files as restore_files

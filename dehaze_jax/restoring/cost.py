@@ -1,7 +1,7 @@
 """What restoring costs in multiplications, counted from the program and not from a run."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -60,9 +60,21 @@ def count_cost(
     context = jax.eval_shape(summarise, variables, reduced)
     return Cost(
         count_parameters(variables),
-        _count(jax.make_jaxpr(summarise)(variables, reduced).jaxpr),
-        _count(jax.make_jaxpr(render)(variables, context, picture).jaxpr),
+        count_work(summarise, variables, reduced),
+        count_work(render, variables, context, picture),
     )
+
+
+def count_work(function: Callable[..., Any], *arguments: Any) -> dict[str, int]:
+    """Multiplications of any function by kind, see `KINDS`; nothing is computed or compiled.
+
+    A loop counts as often as it runs if that is known when it is traced, else once.
+
+    Args:
+        function: what is counted; a gradient too.
+        arguments: arrays, or their shapes.
+    """
+    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
 
 
 def _count(jaxpr: Any) -> dict[str, int]:

@@ -15,7 +15,7 @@ from dehaze_jax.methods import (
     RestoreOptions,
     build,
 )
-from dehaze_jax.restoring.cost import count_cost
+from dehaze_jax.restoring.cost import count_cost, count_work
 
 
 class Net(nn.Module):
@@ -87,3 +87,14 @@ def test_a_flow_costs_its_evaluations():
         for steps in (2, 4)
     )
     assert many["elementwise"] == pytest.approx(2 * few["elementwise"], rel=0.05)
+
+
+def test_any_function_is_counted():
+    def loss(w, x):
+        return jnp.sum(jnp.tanh(x @ w))
+
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3, 5), (4, 3))]
+    assert count_work(loss, *shapes)["matrix products"] == 4 * 3 * 5
+    # The gradient in w is one product more of the same size, that in x another.
+    assert count_work(jax.grad(loss), *shapes)["matrix products"] == 2 * 4 * 3 * 5
+    assert count_work(jax.grad(loss, argnums=(0, 1)), *shapes)["matrix products"] == 3 * 4 * 3 * 5
