@@ -1,3 +1,5 @@
+from .ahead import compile_ahead as compile_ahead
+from .ahead import plain_step as plain_step
 from .collectives import Collective as Collective
 from .collectives import find_collectives as find_collectives
 from .config import HostsConfig as HostsConfig

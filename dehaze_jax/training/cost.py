@@ -1,13 +1,11 @@
 """What a training takes, counted from its step before there is data or a device."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import AbstractMesh
 
 from dehaze_jax import methods
@@ -16,10 +14,10 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.methods.protocol import Method
 from dehaze_jax.programs import count_bytes, count_multiplications, peak_bytes
 from dehaze_jax.storage.trees import count_parameters
+from dehaze_jax.training.ahead import plain_step
 from dehaze_jax.training.config import TrainConfig
 from dehaze_jax.training.mesh import batch_sharding, check_batch, plan_mesh, state_shardings
 from dehaze_jax.training.starting import check_data, check_mesh
-from dehaze_jax.training.step import BAD, create_state, train_step
 
 WORST = 2.5
 """Most that XLA may take for a step, over the estimate; see docs/scale.md for what was measured."""
@@ -86,10 +84,8 @@ def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
     if config.data.train or config.data.clear:
         check_data(method, config)
 
-    root = jax.eval_shape(lambda: jax.random.key(config.seed))
-    state = jax.eval_shape(functools.partial(create_state, method, config.data.crop_size), root)
+    _, (state, batch, _) = plain_step(config)
     where = state_shardings(mesh, state, above=config.mesh.fsdp)
-    batch = _batch(config, config.data.batch_size)
     held = {
         "parameters": _shares(state.variables, where.variables),
         "average": _shares(state.ema, where.ema),
@@ -102,9 +98,9 @@ def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
     # The step of the examples of one device; rows are divided below.
     count = config.data.batch_size // mesh.shape["data"]
     counts = (count, count // config.optimiser.accumulate)
-    skip = config.not_finite == "skip"
-    step = functools.partial(train_step, method, config.haze, skip=skip)
-    program = jax.make_jaxpr(step)(state, _batch(config, count), root).jaxpr
+    of_one = dataclasses.replace(config, data=dataclasses.replace(config.data, batch_size=count))
+    step, shapes = plain_step(of_one)
+    program = jax.make_jaxpr(step)(*shapes).jaxpr
     shares = {
         leaf.shape: sharding.shard_shape(leaf.shape)
         for leaf, sharding in zip(jax.tree.leaves(state), jax.tree.leaves(where), strict=True)
@@ -161,16 +157,6 @@ def _accumulates(config: TrainConfig) -> bool:
     except InputError:
         return False
     return True
-
-
-def _batch(config: TrainConfig, count: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes of a batch of so many examples, see `data.train_batches`."""
-    side = config.data.crop_size
-    pictures = jax.ShapeDtypeStruct((count, side, side, 3), jnp.float32)
-    batch = {"clear": pictures, BAD: jax.ShapeDtypeStruct((count,), jnp.int32)}
-    if config.data.train or not config.data.clear:
-        batch["hazy"] = pictures
-    return batch
 
 
 def _shares(tree: Tree, shardings: Tree) -> int:

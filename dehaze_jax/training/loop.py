@@ -202,7 +202,7 @@ def train(
                     logs.say(f"{run.path}: compiling")
                     skip = config.not_finite == "skip"
                     plain = functools.partial(train_step, method, config.haze, skip=skip)
-                    compiled = compile_step(plain, state, batch, root)
+                    compiled = compile_step(plain, state, batch, root, mesh)
                     logs.say(f"{run.path}: {_memory(compiled.memory_analysis())}")
                 profile.before(step)
                 with jax.transfer_guard("disallow"):

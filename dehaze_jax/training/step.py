@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 
 from dehaze_jax.arrays import Key
 from dehaze_jax.errors import InputError
@@ -73,7 +73,13 @@ def train_step(
     return after, {**scalars, BAD: bad, FINITE: finite}
 
 
-def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.stages.Compiled:
+def compile_step(
+    step: Step,
+    state: TrainState,
+    batch: Batch,
+    root: Key | jax.ShapeDtypeStruct,
+    mesh: Mesh,
+) -> jax.stages.Compiled:
     """Compiles a step for arrays like these; the state is donated and stays where it is.
 
     Args:
@@ -81,13 +87,11 @@ def compile_step(step: Step, state: TrainState, batch: Batch, root: Key) -> jax.
         state: its arrays, or their shapes, know where they lie; so do those of `batch`.
         batch: see `data.train_batches`.
         root: key of the run, whole on all devices.
+        mesh: the devices.
     """
     where = jax.tree.map(lambda leaf: leaf.sharding, state)
-    everywhere = root.sharding
-    assert isinstance(everywhere, NamedSharding)
-    assert isinstance(everywhere.mesh, Mesh)
-    jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
-    with jax.set_mesh(everywhere.mesh):  # see `sharing`
+    jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, root.sharding))
+    with jax.set_mesh(mesh):  # see `sharing`
         return jitted.lower(state, batch, root).compile()
 
 

@@ -13,14 +13,12 @@ import pathlib
 import sys
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import tyro
 from measuring import machine
 from rich.console import Console
 from rich.progress import track
 
-from dehaze_jax import methods, training
+from dehaze_jax import training
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 sys.path.insert(0, str(CONFIGS))  # they import one another
@@ -57,16 +55,9 @@ def read(case: str) -> training.TrainConfig:
     return module.get_config(variant)
 
 
-def compile_step(config: training.TrainConfig) -> Any:
-    """XLA's figures of the method's step, see `jax.stages.Compiled.memory_analysis`."""
-    method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-    size = config.data.crop_size
-    pictures = jax.ShapeDtypeStruct((config.data.batch_size, size, size, 3), jnp.float32)
-    batch = {"hazy": pictures, "clear": pictures}
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    state = jax.eval_shape(lambda key: method.start(method.init(key, batch)), key)
-    step = jax.jit(method.train_step, donate_argnums=0)
-    return step.lower(state, batch, key).compile().memory_analysis()
+def memory_of_step(config: training.TrainConfig) -> Any:
+    """XLA's figures, see `jax.stages.Compiled.memory_analysis`."""
+    return training.compile_ahead(config).memory_analysis()
 
 
 def main(options: Options) -> None:
@@ -81,7 +72,7 @@ def main(options: Options) -> None:
     ]
     for case in track(CASES, console=Console(stderr=True)):
         config = read(case)
-        planned, found = training.count_training_cost(config, devices=1), compile_step(config)
+        planned, found = training.count_training_cost(config, devices=1), memory_of_step(config)
         held = sum(planned.held.values())
         side = config.data.crop_size
         lines.append(

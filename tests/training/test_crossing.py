@@ -15,10 +15,18 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dehaze_jax import methods
+from dehaze_jax.data import DataConfig
 from dehaze_jax.restoring import strips
-from dehaze_jax.training import MeshConfig, find_collectives, make_mesh
+from dehaze_jax.training import (
+    MeshConfig,
+    TrainConfig,
+    compile_ahead,
+    find_collectives,
+    make_mesh,
+    plain_step,
+)
 from dehaze_jax.training.mesh import batch_sharding, replicated
-from dehaze_jax.training.step import compile_step, create_state, train_step
+from dehaze_jax.training.step import create_state
 
 pytestmark = pytest.mark.devices
 
@@ -49,28 +57,34 @@ def pairs():
     return {"hazy": hazy, "clear": clear, "bad": np.zeros(BATCH, np.int32)}
 
 
-class Step:
-    """The step of a method as the loop compiles it, and its arguments."""
+class Trained:
+    """The step of a run as the loop compiles it, and its arguments."""
 
-    def __init__(self, config, mesh: Mesh):
-        optimiser = methods.OptimiserConfig(warmup_steps=0)
-        method = methods.build(config, optimiser, total_steps=10)
+    def __init__(self, name, data, space):
+        config = TrainConfig(
+            method=TRAINED[name],
+            data=DataConfig(batch_size=BATCH, crop_size=SIDE),
+            optimiser=methods.OptimiserConfig(warmup_steps=0),
+            mesh=MeshConfig(data=data, space=space),
+            steps=10,
+        )
+        mesh = make_mesh(config.mesh)
         everywhere = replicated(mesh)
-        root = jax.jit(functools.partial(jax.random.key, 0), out_shardings=everywhere)()
+        self.compiled = compile_ahead(config)
+        self.plain, _ = plain_step(config)
+        self.root = jax.device_put(jax.random.key(0), everywhere)
+        method = methods.build(config.method, config.optimiser, total_steps=config.steps)
         create = functools.partial(create_state, method, SIDE)
-        self.state = jax.jit(create, out_shardings=everywhere)(root)
+        self.state = jax.jit(create, out_shardings=everywhere)(self.root)
         self.batch = {
             name: jax.device_put(value, batch_sharding(mesh, value.ndim))
             for name, value in pairs().items()
         }
-        self.root = root
-        self.plain = functools.partial(train_step, method, None)
-        self.compiled = compile_step(self.plain, self.state, self.batch, root)
 
 
 @functools.cache
 def make_step(name, data, space):
-    return Step(TRAINED[name], make_mesh(MeshConfig(data=data, space=space)))
+    return Trained(name, data, space)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -73,7 +73,7 @@ def test_pmap_gives_the_parameters_of_the_mesh(name, monkeypatch):
     compiled = None
     for batch in batches():
         batch = jax.device_put(batch, batch_sharding(mesh, 4))
-        compiled = compiled or compile_step(method.train_step, state, batch, root)
+        compiled = compiled or compile_step(method.train_step, state, batch, root, mesh)
         state, scalars = compiled(state, batch, root)
 
     transform = make_optimiser(OPTIMISER, STEPS)

@@ -148,7 +148,7 @@ def test_real_arrays_and_xla_take_as_much(two_layers, mesh, key):
     step = functools.partial(train_step, method, None)
     root = jax.device_put(key, replicated(real))
     compiled = compile_step(
-        step, state, {"hazy": pictures, "clear": pictures, "bad": numbers}, root
+        step, state, {"hazy": pictures, "clear": pictures, "bad": numbers}, root, real
     )
     found = compiled.memory_analysis()
     # And the number of the step; nothing reads the key.
