@@ -24,7 +24,7 @@ class AttentionBlock(nn.Module):
     convolution.
 
     Attributes:
-        features: channels in and out; a head has 16 of them, or all where that does not divide.
+        features: channels in and out; a head has 16 of them, or all where 16 does not divide.
         reach: which pixels attend to one another.
         size: see above.
         expansion: channels of the hidden layer as a multiple of `features`.
@@ -60,7 +60,9 @@ class AttentionBlock(nn.Module):
         inside = jnp.pad(jnp.ones((1, height, width, 1), bool), around)
         groups = split_groups(qkv, self.reach, self.size)
         masks = split_groups(inside, self.reach, self.size)
-        attended = attend(groups, masks[..., 0], heads=max(self.features // _HEAD, 1))
+        attended = attend(
+            groups, masks[..., 0], heads=self.features // _HEAD if self.features % _HEAD == 0 else 1
+        )
         joined = join_groups(attended, self.reach, self.size, (qkv.shape[1], qkv.shape[2]))
         return joined[:, :height, :width]
 
@@ -125,12 +127,11 @@ def attend(
     Args:
         qkv: queries, keys and values side by side, each of `c` channels.
         inside: whether a place may be attended to; a group without any gives finite values.
-        heads: the first `c / heads` channels are the first head's, if that divides; else one head.
+        heads: divides `c`; the first `c / heads` channels are the first head's.
 
     Reference: Vaswani et al., Attention Is All You Need (NeurIPS 2017).
     """
     b, g, n, k = qkv.shape
-    heads = heads if k // 3 % heads == 0 else 1
     query, key, value = jnp.moveaxis(qkv.reshape(b * g, n, 3, heads, k // 3 // heads), 2, 0)
     mask = jnp.broadcast_to(inside, (b, g, n)).reshape(b * g, 1, 1, n)
     return jax.nn.dot_product_attention(query, key, value, mask=mask).reshape(b, g, n, k // 3)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import AbstractMesh
@@ -19,8 +19,8 @@ from dehaze_jax.training.config import TrainConfig
 from dehaze_jax.training.mesh import batch_sharding, check_batch, plan_mesh, state_shardings
 from dehaze_jax.training.starting import check_data, check_mesh
 
-WORST = 2.5
-"""Most that XLA may take for a step, over the estimate; see docs/scale.md for what was measured."""
+BEST, WORST = 0.6, 2.5
+"""What XLA may take for a step, over the estimate; see docs/scale.md for what was measured."""
 
 
 class TrainingCost(NamedTuple):
@@ -54,9 +54,10 @@ class TrainingCost(NamedTuple):
 
     def fits(self, memory: int | float) -> bool | None:
         """Whether devices of so many bytes are enough; None where the estimate leaves that open."""
-        if self.total > memory:
+        held = sum(self.held.values())
+        if held + BEST * self.step > memory:
             return False
-        return True if self.total + (WORST - 1) * self.step <= memory else None
+        return True if held + WORST * self.step <= memory else None
 
 
 def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
@@ -131,21 +132,26 @@ def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
         },
         held=held,
         step=step_bytes,
-        remedies=_remedies(config, method, held, step_bytes),
+        remedies=_remedies(config, method, mesh, held, step_bytes),
     )
 
 
 def _remedies(
-    config: TrainConfig, method: Method, held: Mapping[str, int], step: int
+    config: TrainConfig, method: Method, mesh: AbstractMesh, held: Mapping[str, int], step: int
 ) -> tuple[str, ...]:
-    if sum(held.values()) - held["batch"] > step:
+    on_device = config.data.batch_size // mesh.shape["data"]
+    whole = mesh.shape["data"] > 1 and not config.mesh.fsdp
+    if whole and sum(held.values()) - held["batch"] > step:
         return ("mesh.fsdp",)
+    objective: Any = config.method.objective
+    # Only dehazeflow's rollouts are computed anew.
+    solves = getattr(objective, "kind", "matching") != "matching"
     fields = {
         "data.batch_size": config.data.batch_size > 1,
         "data.crop_size": True,
         "mesh.space": method.divides_rows,
-        "optimiser.accumulate": config.data.batch_size > 1 and _accumulates(config),
-        "method.objective.remat": getattr(config.method.objective, "remat", None) == "none",
+        "optimiser.accumulate": config.optimiser.accumulate < on_device and _accumulates(config),
+        "method.objective.remat": solves and objective.remat != "stages",
     }
     return tuple(name for name, helps in fields.items() if helps)
 

@@ -41,14 +41,12 @@ def softmax(x):
     return e / e.sum()
 
 
-@pytest.mark.parametrize(("channels", "heads"), [(6, 1), (6, 2), (5, 2)])
+@pytest.mark.parametrize(("channels", "heads"), [(6, 1), (6, 2), (5, 1)])
 def test_attention_against_loops(channels, heads):
-    """Five channels do not divide by two heads: then there is one."""
     rng = np.random.default_rng(0)
     qkv = rng.normal(size=(2, 3, 4, 3 * channels)).astype(np.float32)
     inside = rng.random((1, 3, 4)) > 0.3
     ours = attend(jnp.asarray(qkv), jnp.asarray(inside), heads=heads)
-    heads = heads if channels % heads == 0 else 1
     wide = channels // heads
     expected = np.zeros((2, 3, 4, channels))
     for b, g, i, head in np.ndindex(2, 3, 4, heads):

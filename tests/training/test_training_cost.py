@@ -13,10 +13,16 @@ from dehaze_jax import methods
 from dehaze_jax.data import DataConfig
 from dehaze_jax.errors import InputError
 from dehaze_jax.haze import HazeConfig
-from dehaze_jax.methods import BilateralConfig, DehazeFlowConfig, Method, NedrConfig
+from dehaze_jax.methods import (
+    BilateralConfig,
+    DehazeFlowConfig,
+    Method,
+    NedrConfig,
+    ObjectiveConfig,
+)
 from dehaze_jax.methods.optimiser import apply_gradients, start
 from dehaze_jax.training import MeshConfig, TrainConfig, count_training_cost, make_mesh
-from dehaze_jax.training.cost import WORST
+from dehaze_jax.training.cost import BEST, WORST
 from dehaze_jax.training.mesh import batch_sharding, replicated, state_shardings
 from dehaze_jax.training.step import compile_step, create_state, train_step
 
@@ -182,11 +188,14 @@ def test_all_methods_against_xla(method, key):
 
 def test_verdicts(two_layers):
     cost = count_training_cost(CONFIG, devices=1)
-    assert cost.fits(cost.total - 1) is False
-    assert cost.fits(cost.total) is None
-    assert cost.fits(cost.total + math.ceil((WORST - 1) * cost.step)) is True
+    held = sum(cost.held.values())
+    assert cost.fits(held + math.floor(BEST * cost.step) - 1) is False
+    assert cost.fits(held + math.ceil(BEST * cost.step)) is None
+    assert cost.fits(held + math.floor(WORST * cost.step) - 1) is None
+    assert cost.fits(held + math.ceil(WORST * cost.step)) is True
 
 
+MATCHING = DehazeFlowConfig(objective=ObjectiveConfig(kind="matching"))
 ROWS, REMAT = ("data.crop_size", "mesh.space"), "method.objective.remat"
 
 
@@ -196,11 +205,19 @@ ROWS, REMAT = ("data.crop_size", "mesh.space"), "method.objective.remat"
         ({}, ("data.batch_size", *ROWS, "optimiser.accumulate", REMAT)),
         ({"data__batch_size": 1}, (*ROWS, REMAT)),
         ({"method": BilateralConfig()}, ("data.batch_size", *ROWS, "optimiser.accumulate")),
-        ({"data__batch_size": 1, "data__crop_size": 2}, ("mesh.fsdp",)),
+        ({"method": MATCHING}, ("data.batch_size", *ROWS, "optimiser.accumulate")),
+        ({"optimiser__accumulate": 4}, ("data.batch_size", *ROWS, REMAT)),
     ],
 )
 def test_fields_that_help(two_layers, fields, remedies):
     assert count_training_cost(changed(**fields), devices=1).remedies == remedies
+
+
+@pytest.mark.parametrize(("devices", "fsdp"), [(2, 0), (2, 1), (1, 0)])
+def test_what_is_held_is_divided_where_it_can_be(two_layers, devices, fsdp):
+    config = changed(data__batch_size=2, data__crop_size=2, mesh__fsdp=fsdp)
+    remedies = count_training_cost(config, devices=devices).remedies
+    assert (remedies == ("mesh.fsdp",)) == (devices == 2 and not fsdp)
 
 
 def test_a_batch_that_has_no_parts_is_no_remedy():
