@@ -69,7 +69,10 @@ def _samples(picture: Picture) -> np.ndarray:
     """`[h, w, c]`: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha."""
     pixels = picture.pixels
     if picture.grey:
-        # Exact where the channels agree; a mean where a caller made them differ.
+        first = pixels[..., :1]
+        if (pixels == first).all():
+            return first if picture.alpha is None else np.dstack([first, picture.alpha])
+        # A caller made the channels differ.
         mean = pixels.mean(axis=2, keepdims=True, dtype=np.float64)
         whole = np.issubdtype(pixels.dtype, np.integer)
         pixels = (np.rint(mean) if whole else mean).astype(pixels.dtype)

@@ -96,7 +96,11 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[PictureRows]:
             colours = 3 if page.photometric == tiff.RGB else 1
             icc = page.tags.get("InterColorProfile")
             pixels = TiffRows(path, page, 0, colours)
-            alpha = TiffRows(path, page, colours, 1) if page.samplesperpixel > colours else None
+            alpha = None
+            if page.samplesperpixel > colours:
+                # A file of its own: threads that read both must not move one another's place.
+                page = stack.enter_context(tifffile.TiffFile(path)).pages.first
+                alpha = TiffRows(path, page, colours, 1)
         except DECODING_ERRORS as error:
             raise unreadable(path, error) from error
         profile = None if icc is None else fitting_profile(bytes(icc.value), grey=colours == 1)
@@ -127,19 +131,28 @@ def write_rows(
         icc: colour profile.
 
     Raises:
-        InputError: the file system refuses, or `bands` raised it.
+        InputError: the file system refuses. What `bands` raises is let through.
     """
+    failed: list[Exception] = []
+
+    def watched() -> Iterator[np.ndarray]:
+        try:
+            yield from bands
+        except Exception as error:
+            failed.append(error)
+            raise
+
     with replacing(path) as stream:
         try:
             tifffile.imwrite(
                 stream,
-                tiles(bands, height),
+                tiles(watched(), height),
                 shape=(height, width, channels) if channels > 1 else (height, width),
                 dtype=dtype,
                 tile=(TILE, TILE),
                 **tiff_options(height, width, channels, dtype, icc),
             )
-        except InputError:
-            raise
         except (ValueError, RuntimeError, OverflowError) as error:
+            if failed:  # of what makes the rows, not of the file
+                raise
             raise InputError(path, f"cannot be written: {error}") from error

@@ -36,9 +36,12 @@ def obstacle(page: Any) -> str | None:
         return "it has samples beside colours and plain alpha"
     if page.imagedepth != 1 or (orientation is not None and orientation.value != 1):
         return "it is not stored upright"
-    decodes = page.compression in _CODECS and page.compression in tifffile.TIFF.DECOMPRESSORS
-    if not (decodes and page.predictor in tifffile.TIFF.UNPREDICTORS):
-        return f"its {tifffile.COMPRESSION(page.compression).name} needs the package imagecodecs"
+    codec = tifffile.COMPRESSION(page.compression).name
+    if page.compression not in _CODECS:
+        return f"its {codec} cannot be decoded in parts"
+    able = page.compression in tifffile.TIFF.DECOMPRESSORS
+    if not (able and page.predictor in tifffile.TIFF.UNPREDICTORS):
+        return f"its {codec} needs the package imagecodecs"
     return None
 
 

@@ -1,6 +1,7 @@
 """Restoring files: what a picture's file says beside its pixels is kept."""
 
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Iterable, Iterator
@@ -122,13 +123,16 @@ def restore_files(
         while ahead is not None:
             work = ahead.result()
             ahead = read_next()
-            if work.alone and behind is not None:
-                yield behind.result()
-                behind = None
+            if work.alone:
+                if behind is not None:
+                    yield behind.result()
+                    behind = None
+                work = _decide(work, restorer)
             restored = _restore(work, restorer, progress)
             if behind is not None:
                 yield behind.result()
             behind = writer.submit(_write, restored)
+            del work, restored  # only what is being written holds them
         if behind is not None:
             yield behind.result()
 
@@ -137,37 +141,58 @@ def restore_files(
 class _Work:
     """A job on its way: what is there of it, and what became of it.
 
-    `in_rows` says that the picture is streamed from its file, and never read.
+    `layout` is what its header says, where the restorer has a choice of ways; `in_rows` says that
+    the picture is streamed from its file, and never read.
     """
 
     result: Result
     hazy: Picture | None = None
     restored: Picture | None = None
     maps: PictureMaps | None = None
+    layout: Layout | None = None
     in_rows: bool = False
 
     @property
     def alone(self) -> bool:
         """Whether it is so large that it is read only when the one before is written."""
-        return self.result.way is not None and not self.result.way.ahead
+        undecided = self.layout is not None and self.result.way is None
+        return undecided and self.result.error is None
 
     def failed(self, error: InputError) -> "_Work":
         return _Work(result=dataclasses.replace(self.result, error=error))
 
 
 def _prepare(job: Job, restorer: Restores) -> _Work:
-    """Chooses a way; reads what may be read ahead."""
+    """Reads what may be read ahead; of what is large only the header."""
     work = _Work(result=Result(job=job))
-    try:
-        if isinstance(restorer, Streams):
+    if isinstance(restorer, Streams):
+        try:
             layout = read_layout(job.source)
+        except (InputError, OSError) as error:
+            return work.failed(_named(error, job.source))
+        work = _Work(result=Result(job=job, size=(layout.height, layout.width)), layout=layout)
+        try:
             way = _choose_way(job, layout, restorer)
-            result = Result(job=job, size=(layout.height, layout.width), way=way)
-            in_rows = way.name == "stream" and layout.obstacle is None
-            work = _Work(result=result, in_rows=in_rows)
-    except (InputError, OSError) as error:
+        except InputError:
+            return work  # there may be room when the picture before is written
+        if not way.ahead:
+            return work
+        work = _Work(result=dataclasses.replace(work.result, way=way), layout=layout)
+    return _read(work)
+
+
+def _decide(work: _Work, restorer: Restores) -> _Work:
+    """Chooses the way of a large picture, with nothing else in memory."""
+    job, layout = work.result.job, work.layout
+    if layout is None or not isinstance(restorer, Streams):
+        return work
+    try:
+        way = _choose_way(job, layout, restorer)
+    except InputError as error:
         return work.failed(_named(error, job.source))
-    return work if work.alone else _read(work)
+    in_rows = way.name == "stream" and layout.obstacle is None
+    result = dataclasses.replace(work.result, way=way)
+    return dataclasses.replace(work, result=result, in_rows=in_rows)
 
 
 def _choose_way(job: Job, layout: Layout, restorer: Streams) -> Way:
@@ -222,7 +247,10 @@ def _restore(work: _Work, restorer: Restores, progress: Progress | None) -> _Wor
             job.target.parent.mkdir(parents=True, exist_ok=True)
             stream_file(work.hazy or job.source, job.target, restorer, progress=progress)
         elif work.hazy is not None and job.maps is None:
-            restored = restore_picture(work.hazy, restorer, progress=progress)
+            given = (
+                functools.partial(restorer, way=way) if isinstance(restorer, Streams) else restorer
+            )
+            restored = restore_picture(work.hazy, given, progress=progress)
         elif work.hazy is not None:
             restored, maps = _restore_with_maps(work.hazy, restorer, progress)
     except (InputError, OSError) as error:

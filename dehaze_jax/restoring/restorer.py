@@ -70,24 +70,28 @@ class Restorer:
         self._devices = list(devices) or jax.local_devices()[:1]
         self.variables = jax.device_put(variables, self._devices[0])
 
-    def __call__(self, image: np.ndarray, *, progress: Progress | None = None) -> np.ndarray:
+    def __call__(
+        self, image: np.ndarray, *, progress: Progress | None = None, way: Way | None = None
+    ) -> np.ndarray:
         """Restores one picture.
 
         Args:
             image: `[h, w, 3]` RGB or `[h, w]` grey, sRGB-encoded; uint8 or uint16 in full range, or
                 float16, float32 or float64 in [0, 1]. Arithmetic is float32.
             progress: called with rows done and rows in all.
+            way: what `choose_way` said of its file; default is the best for a picture that is held
+                already.
 
         Returns:
             The restored picture, of the same shape and type.
 
         Raises:
             InputError: the picture has another shape or type, is empty, holds values that are not
-                finite or outside [0, 1], or the model returned values that are not finite; there
-                is too little memory.
+                finite or outside [0, 1], or the model returned values that are not finite; it
+                takes more memory than this restorer was given.
         """
         image = _check(image)
-        way = self._choose_way(image)
+        way = way or self._choose_way(image)
         return self._render(image, self._summarise(image), progress, way)
 
     def stream(
@@ -129,6 +133,12 @@ class Restorer:
         Raises:
             InputError: there is too little memory for every way.
         """
+        memory = available_memory() if self._memory is None else self._memory
+        return self._choose(height, width, pixel_bytes, memory=memory, **files)
+
+    def _choose(
+        self, height: int, width: int, pixel_bytes: int, *, memory: int | None, **files: Any
+    ) -> Way:
         task = Task(
             height=height,
             width=width,
@@ -139,7 +149,6 @@ class Restorer:
             strip_pixels=self._strip_pixels,
             **files,
         )
-        memory = available_memory() if self._memory is None else self._memory
         return choose_way(
             task,
             memory=memory,
@@ -189,7 +198,9 @@ class Restorer:
 
     def _choose_way(self, image: np.ndarray) -> Way:
         height, width = image.shape[:2]
-        return self.choose_way(height, width, image.nbytes // (height * width))
+        # It is held already: what is free is no reason to refuse it, only a bound that was given.
+        pixel_bytes = image.nbytes // (height * width)
+        return self._choose(height, width, pixel_bytes, memory=self._memory)
 
     def _context_bytes(self, height: int, width: int) -> int:
         """Of what is global in a picture; it is small but for a solve of very many evaluations."""

@@ -21,6 +21,12 @@ class Streams(Protocol):
         """In which way a picture is restored."""
         ...
 
+    def __call__(
+        self, image: np.ndarray, *, progress: Progress | None = None, way: Way | None = None
+    ) -> np.ndarray:
+        """A picture of the same shape and type, restored in that way."""
+        ...
+
     def stream(
         self, picture: PixelRows, *, progress: Progress | None = None
     ) -> Generator[np.ndarray, None, None]:

@@ -75,7 +75,12 @@ def all_or_none(run: str | os.PathLike[str]) -> Iterator[None]:
     except InputError as error:
         refused = error
     if jax.process_count() > 1:
-        every = multihost_utils.process_allgather(np.asarray(refused is not None))
+        try:
+            every = multihost_utils.process_allgather(np.asarray(refused is not None))
+        except jax.errors.JaxRuntimeError:
+            if refused is not None:  # the own reason goes before that another one is gone
+                raise refused from None
+            raise
         if refused is None and every.any():
             number = int(every.argmax())
             refused = InputError(run, f"process {number} cannot train, as it says itself")

@@ -120,7 +120,8 @@ def train(
             where,
         )
 
-        # Own checkpoint, given weights, scratch.
+        # Own checkpoint, given weights, scratch: the same for all processes.
+        check_same(run.path, checkpoint=checkpoints.latest())
         start_mode, first = "scratch", 0
         changes: list[str] = []
         counts = {"bad_examples": 0, "skipped_steps": 0}
@@ -138,24 +139,25 @@ def train(
         else:
             state = jax.jit(create, out_shardings=where)(root)
 
-        if jax.process_index() == 0:
-            run.tidy()
-            run.write_config(saved_config)
-            run.write_record(
-                {
-                    "start": start_mode,
-                    "step": first,
-                    **machine(),
-                    "mesh": {**mesh.shape, "fsdp": config.mesh.fsdp},
-                    "global_batch": config.data.batch_size,
-                    **origin,
-                    "parameters": count_parameters(shapes.variables),
-                    **({"changed": changes} if changes else {}),
-                },
-                resumed=first > 0,
-            )
-            run.truncate_metrics(first)
-            run.drop_best(first)
+        with all_or_none(run.path):
+            if jax.process_index() == 0:
+                run.tidy()
+                run.write_config(saved_config)
+                run.write_record(
+                    {
+                        "start": start_mode,
+                        "step": first,
+                        **machine(),
+                        "mesh": {**mesh.shape, "fsdp": config.mesh.fsdp},
+                        "global_batch": config.data.batch_size,
+                        **origin,
+                        "parameters": count_parameters(shapes.variables),
+                        **({"changed": changes} if changes else {}),
+                    },
+                    resumed=first > 0,
+                )
+                run.truncate_metrics(first)
+                run.drop_best(first)
 
         loader = data.train_batches(
             config.data,
