@@ -69,7 +69,8 @@ class Point:
         loading: seconds, beside the computing.
         summing: seconds that are not hidden.
         halo: seconds.
-        limit: what the step waits for; the first that holds of loading, summing and the batch.
+        limit: loading if it takes longest; else sums and halos if they are worth a word; else the
+            batch if it is larger than the critical one; else computing.
         useful: share of the examples that are worth as much as in a small batch.
     """
 
@@ -132,9 +133,10 @@ def predict(
         limit=COMPUTED,
         useful=useful,
     )
-    if loading > computing:
+    crossing = summing + halo
+    if loading > max(computing, crossing):
         limit = LOADED
-    elif summing + halo > config.worth * point.step:
+    elif crossing > config.worth * point.step:
         limit = REDUCED
     elif batch >= config.critical_batch:
         limit = BATCHED

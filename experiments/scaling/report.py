@@ -6,7 +6,6 @@ from scaling.config import AXES, Accelerator, StudyConfig
 from scaling.counting import Count, Work
 from scaling.model import (
     BATCHED,
-    COMPUTED,
     LOADED,
     REDUCED,
     Point,
@@ -20,13 +19,13 @@ from studies.records import markdown_table
 KINDS = ("all-reduce", "all-gather", "collective-permute", "all-to-all", "reduce-scatter")
 
 REMEDIES = {
-    LOADED: "give it more cores (`data.workers`), store frames as tiles, or render haze on the "
-    "device from clear pictures alone (`haze`), which halves what is read",
-    REDUCED: "give each accelerator more examples in a step: sums of gradients do not grow with "
-    "them",
+    LOADED: "give it more cores (`data.workers`) and frames stored as tiles, which these figures "
+    "assume, or render haze on the device from clear pictures alone (`haze`), which halves what is "
+    "read; beyond that fewer accelerators, or slower ones, learn as fast",
+    REDUCED: "give each accelerator more examples in a step, since sums of gradients do not grow "
+    "with them, as far as the batch allows; then add no more",
     BATCHED: "raise the learning rate with care, or stop adding accelerators and train several "
     "models instead; `mesh.space` uses more of them on the same batch",
-    COMPUTED: "add accelerators",
 }
 
 
@@ -104,6 +103,7 @@ def select(counts: Sequence[Count], config: StudyConfig, scaling: str) -> list[C
 def findings(works: Sequence[Work], counts: Sequence[Count], config: StudyConfig) -> list[str]:
     """Where each limit sets in, and what to do then."""
     lines = []
+    met: set[str] = set()
     for work in works:
         own = [count for count in counts if count.method == work.method]
         gathered = sum(count.sent.get("all-gather", 0) for count in own if count.axis == "data")
@@ -111,21 +111,13 @@ def findings(works: Sequence[Work], counts: Sequence[Count], config: StudyConfig
         lines.append(f"**{work.method}, counted.** Over `data` {told}; {_growth(own, work)}")
         task = as_task(work, counts)
         for accelerator in config.accelerators:
-            lines.append(
-                f"**{work.method} on {accelerator.name}, modelled.** "
-                + " ".join(_limits(task, accelerator, config))
-            )
-    used = {
-        point.limit
-        for work in works
-        for accelerator in config.accelerators
-        for points in (weak, strong)
-        for point in points(as_task(work, counts), accelerator, config)
-    }
-    lines += [
-        f"**If {limit} is the limit**, {REMEDIES[limit]}." for limit in REMEDIES if limit in used
+            said, limits = _limits(task, accelerator, config)
+            lines.append(f"**{work.method} on {accelerator.name}, modelled.** {said}")
+            met |= limits
+    return [
+        *lines,
+        *(f"**If {limit} is the limit**, {REMEDIES[limit]}." for limit in REMEDIES if limit in met),
     ]
-    return lines
 
 
 def _growth(own: Sequence[Count], work: Work) -> str:
@@ -149,35 +141,41 @@ def _growth(own: Sequence[Count], work: Work) -> str:
     return text
 
 
-def _limits(task: Task, accelerator: Accelerator, config: StudyConfig) -> list[str]:
+def _limits(task: Task, accelerator: Accelerator, config: StudyConfig) -> tuple[str, set[str]]:
+    """Sentences, and the limits that they name."""
     needed = cores_needed(task, accelerator, config)
+    met = set()
+    enough = "enough"
+    if needed > accelerator.cores:
+        met.add(LOADED)
+        enough = "loading is the limit from the first on"
     lines = [
         f"Loading keeps up with {needed:.1f} processor cores for each accelerator; there are "
-        f"{accelerator.cores:g}: "
-        + ("loading is the limit from the first on." if needed > accelerator.cores else "enough.")
+        f"{accelerator.cores:g}: {enough}."
     ]
     for name, points in (("weakly", weak), ("strongly", strong)):
         found = points(task, accelerator, config)
-        first: dict[str, Point] = {}
-        for point in found:
-            if point.summing + point.halo > config.worth * point.step:
-                first.setdefault(REDUCED, point)
-            if point.batch >= config.critical_batch:
-                first.setdefault(BATCHED, point)
-        base, last = found[0], found[-1]
-        said = [
-            f"{limit} takes more than {config.worth:.0%} of the step from {point.devices} on"
-            if limit == REDUCED
-            else f"the batch is larger than the critical {config.critical_batch} from "
-            f"{point.devices} on"
-            for limit, point in first.items()
-        ]
-        gain = last.rate / base.rate * base.devices
+        said = []
+        crossing = [p for p in found if p.summing + p.halo > config.worth * p.step]
+        if crossing:
+            met.add(REDUCED)
+            said.append(
+                f"sums and halos take more than {config.worth:.0%} of the step from "
+                f"{crossing[0].devices} on"
+            )
+        large = [p for p in found if p.batch >= config.critical_batch]
+        if large:
+            met.add(BATCHED)
+            said.append(
+                f"the batch reaches the critical {config.critical_batch} at {large[0].devices}"
+            )
+        base, best = found[0], max(found, key=lambda point: point.rate)
         lines.append(
-            f"Scaled {name}: {'; '.join(said) or 'neither sums nor the batch become a limit'}; "
-            f"{last.devices} accelerators learn as fast as {gain:.0f} would without any loss."
+            f"Scaled {name}, {'; '.join(said) or 'neither sums nor the batch become a limit'}; at "
+            f"best {best.devices} learn {best.rate / base.rate:.0f} times as fast as "
+            f"{base.devices}."
         )
-    return lines
+    return " ".join(lines), met
 
 
 def _count_table(counts: Sequence[Count]) -> str:

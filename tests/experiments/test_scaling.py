@@ -148,9 +148,11 @@ def test_findings_say_where_limits_set_in():
     assert "Over `data` nothing is gathered; on 4 devices each sends 0.0 MB" in counted
     assert "1.00 times what the gradients alone make" in counted
     assert "2.5 processor cores for each accelerator; there are 2: loading is the limit" in modelled
-    assert "summing gradients takes more than 10% of the step from 2 on" in modelled
-    assert "the batch is larger than the critical 4 from 2 on" in modelled
-    assert [line.split("**")[1] for line in remedies] == ["If loading data is the limit"]
+    assert "sums and halos take more than 10% of the step from 2 on" in modelled
+    assert "the batch reaches the critical 4 at 2" in modelled
+    assert [line.split("**")[1] for line in remedies] == [
+        f"If {limit} is the limit" for limit in (LOADED, REDUCED, BATCHED)
+    ]
 
 
 def test_whole_study(tmp_path):
