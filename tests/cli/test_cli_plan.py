@@ -78,7 +78,7 @@ def planned(monkeypatch):
             "may not fit into 3.0 GB: a compiler may take 2.5 times the estimate; see "
             "data.batch_size, mesh.space",
         ),
-        (["--memory", "1.9"], 1, "does not fit into 1.9 GB; see data.batch_size, mesh.space"),
+        (["--memory", "1.5"], 1, "does not fit into 1.5 GB; see data.batch_size, mesh.space"),
         ([], 0, "the devices here do not tell their memory: give --memory to learn if it fits"),
     ],
 )
