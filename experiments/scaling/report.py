@@ -33,17 +33,16 @@ def as_task(work: Work, counts: Sequence[Count]) -> Task:
     """What the model needs to know of a method.
 
     What one device sends for one example of the pictures that it shares is what is left after the
-    sums of gradients, which cross once whatever the axis.
+    sums of gradients, which are the same over any axis.
     """
     own = [count for count in counts if count.method == work.method]
-    by_data = [count for count in own if count.axis == "data"]
+    widest = max((c for c in own if c.axis == "data"), key=lambda count: count.devices)
     halo = {}
     for count in own:
         if count.axis == "space":
             n = count.devices
-            rest = max(0.0, count.total - 2 * (n - 1) / n * work.parameters)
+            rest = max(0.0, count.total - 2 * (n - 1) / n * widest.summed)
             halo[n] = rest / count.batch
-    widest = max(by_data, key=lambda count: count.devices)
     messages = max((count.messages for count in own if count.axis == "space"), default=0)
     return Task(
         operations=work.operations, summed=float(widest.summed), messages=messages, halo=halo
@@ -108,8 +107,8 @@ def findings(works: Sequence[Work], counts: Sequence[Count], config: StudyConfig
         own = [count for count in counts if count.method == work.method]
         gathered = sum(count.sent.get("all-gather", 0) for count in own if count.axis == "data")
         told = "nothing is gathered" if not gathered else f"{gathered / 1e6:.1f} MB are gathered"
-        lines.append(f"**{work.method}, counted.** Over `data` {told}; {_growth(own, work)}")
         task = as_task(work, counts)
+        lines.append(f"**{work.method}, counted.** Over `data` {told}; {_growth(own, work, task)}")
         for accelerator in config.accelerators:
             said, limits = _limits(task, accelerator, config)
             lines.append(f"**{work.method} on {accelerator.name}, modelled.** {said}")
@@ -120,7 +119,7 @@ def findings(works: Sequence[Work], counts: Sequence[Count], config: StudyConfig
     ]
 
 
-def _growth(own: Sequence[Count], work: Work) -> str:
+def _growth(own: Sequence[Count], work: Work, task: Task) -> str:
     by_data = sorted((c for c in own if c.axis == "data"), key=lambda c: (c.devices, c.batch))
     widest = by_data[-1]
     n = widest.devices
@@ -129,14 +128,17 @@ def _growth(own: Sequence[Count], work: Work) -> str:
         f"on {n} devices each sends {widest.total / 1e6:.1f} MB a step, "
         f"{widest.total / expected:.2f} times what the gradients alone make."
     )
-    by_space = [c for c in own if c.axis == "space"]
-    if by_space:
-        widest = max(by_space, key=lambda c: (c.devices, c.batch))
-        n = widest.devices
-        rest = max(0.0, widest.total - 2 * (n - 1) / n * work.parameters) / widest.batch
+    if widest.total > 1.5 * expected:
         text += (
-            f" Over `space` each of {n} sends {rest / 1e6:.2f} MB for each picture beside the "
-            f"gradients, in {widest.messages} messages."
+            " XLA's programs for CPUs add up the gradient of every evaluation of a network over "
+            "the devices; those for GPUs add first (`AllReduceReassociate`), and send that much "
+            "less. The model takes what was counted."
+        )
+    if task.halo:
+        n = max(task.halo)
+        text += (
+            f" Over `space` each of {n} sends {task.halo[n] / 1e6:.2f} MB for each picture beside "
+            f"these, in {task.messages} messages."
         )
     return text
 

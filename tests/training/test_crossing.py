@@ -121,7 +121,7 @@ def test_no_picture_is_gathered_to_train(name, data, space):
     for each in found:
         assert most(each) <= limits[each.kind], each
         assert each.times == 1, f"in a loop: {each}"
-    # Gradients of all parameters are added up, once.
+    # Gradients of all parameters are added up, at most once for each evaluation of the network.
     summed = sum(each.bytes for each in found if each.kind == "all-reduce")
     gradients = sum(leaf.nbytes for leaf in jax.tree.leaves(step.state.variables))
     assert gradients < summed < 3 * gradients + 4 * limits["all-reduce"] * 4
