@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 _UNLIMITED = 2**60  # kernels write "no limit" as a number near 2^63
 
@@ -19,6 +20,11 @@ def available_memory(root: pathlib.Path = pathlib.Path("/")) -> int | None:
     if "MemAvailable" not in meminfo:
         return None
     return min([meminfo["MemAvailable"] * 1024, *_left_by_groups(root)])
+
+
+def device_memory(device: Any) -> int | None:
+    """Bytes that a device has for itself; None for those that work in the machine's memory."""
+    return (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
 
 
 def readable(size: int) -> str:

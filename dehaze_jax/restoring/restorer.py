@@ -14,7 +14,7 @@ from dehaze_jax.methods.protocol import Method
 from dehaze_jax.restoring import strips
 from dehaze_jax.restoring.cutting import STRIP_PIXELS, PixelRows, Progress
 from dehaze_jax.restoring.mapping import PictureMaps, map_rows, maps_of
-from dehaze_jax.restoring.memory import available_memory
+from dehaze_jax.restoring.memory import available_memory, device_memory
 from dehaze_jax.restoring.ways import Task, Way, choose_way
 
 _TYPES = ("uint8", "uint16", "float16", "float32", "float64")
@@ -153,7 +153,7 @@ class Restorer:
             task,
             memory=memory,
             devices=len(self._devices),
-            device_memory=strips.memory_of(self._devices[0]),
+            device_memory=device_memory(self._devices[0]),
         )
 
     def maps(self, image: np.ndarray, *, progress: Progress | None = None) -> PictureMaps:

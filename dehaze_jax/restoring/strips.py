@@ -253,11 +253,6 @@ def reduction(method: Method, height: int, width: int) -> int:
     return max(1, min(height, width) // method.overview) if method.overview else 1
 
 
-def memory_of(device: Device) -> int | None:
-    """Bytes that a device has for itself; None for those that work in the machine's memory."""
-    return (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
-
-
 @functools.partial(jax.jit, static_argnames="factor")
 def _reduce(pixels: Num[Array, "h w *c"], factor: int) -> Float[Array, "rows columns 3"]:
     return box_reduce(_to_unit(pixels), factor)

@@ -132,7 +132,7 @@ QUICK = {  # to compile
 }
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ["dehazeflow", pytest.param("slim", marks=pytest.mark.slow)])
 def test_a_short_training_ends_near_that_in_float32(name):
     ends = {}
     for precision in ("float32", "bfloat16"):

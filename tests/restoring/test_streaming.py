@@ -111,7 +111,7 @@ def released_bilateral(*_):
 
 
 @pytest.mark.devices
-@pytest.mark.parametrize("build", [flow, released_bilateral])
+@pytest.mark.parametrize("build", [flow, pytest.param(released_bilateral, marks=pytest.mark.slow)])
 def test_all_ways_agree_on_a_photograph(build, flow_config, flow_variables):
     method, variables = build(flow_config, flow_variables)
     assert (method.overview == 0) == (method.halo > 0) == (build is released_bilateral)

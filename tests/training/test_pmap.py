@@ -12,6 +12,7 @@ import pytest
 
 from dehaze_jax import methods
 from dehaze_jax.methods.bilateral.method import loss as bilateral_loss
+from dehaze_jax.methods.dehazeflow.objective import draw
 from dehaze_jax.methods.dehazeflow.objective import loss as flow_loss
 from dehaze_jax.methods.optimiser import apply_gradients, make_optimiser
 from dehaze_jax.training import MeshConfig, make_mesh
@@ -56,7 +57,7 @@ def batches():
 def loss_of_variables(config, variables, batch, key):
     if config.name == "bilateral":
         return bilateral_loss(config, variables, batch)[0]
-    return flow_loss(config, variables, batch, key)[0]
+    return flow_loss(config, variables, batch, draw(config, batch, key))[0]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
