@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from studies.landscapes import Landscapes
 
 from dehaze_jax import data, methods, training
+from dehaze_jax.errors import check_fields
 
 
 class Way(NamedTuple):
@@ -117,7 +118,7 @@ class StudyConfig:
     """Everything that the results depend on but for `RECIPES` and the pictures."""
 
     recipes: tuple[str, ...] = tuple(RECIPES)
-    """Names in `RECIPES`; the first is what all others are compared with."""
+    """Names in `RECIPES`; `one step`, which all others are compared with, is always among them."""
     folds: int = 3
     """Parts that the scenes are dealt into; each is left out of one training and scored by it."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -151,6 +152,10 @@ class StudyConfig:
     """In which the recipes of `CURVES` are restored with."""
     landscapes: Landscapes | None = None
     """Rendered pictures in place of the user's pairs; there is one fold then."""
+
+    def __post_init__(self):
+        rule = ONE_STEP in self.recipes, f"must hold {ONE_STEP!r}"
+        check_fields(self, {"recipes": rule})
 
     def train_config(
         self, recipe: Recipe, seed: int, prepared: str, workdir: str

@@ -65,17 +65,17 @@ def run(
     results = Results(config, variant, hazy, runs)
     for number, fold in enumerate(folds):
         for name in config.recipes:
-            for seed in (config.seeds[number % len(config.seeds)],):
-                run_ = _train_and_measure(config, RECIPES[name], fold, number, seed, output)
-                runs.append(run_)
-                own = run_.mean(RECIPES[name].own)
-                console.print(
-                    f"{name}, fold {number}: {own['psnr']:.2f} dB in {run_.seconds:.0f} CPU s",
-                    highlight=False,
-                )
-                _write(results, output)
-                # Programs of one configuration are of no use to the next.
-                jax.clear_caches()
+            seed = config.seeds[number % len(config.seeds)]
+            found = _train_and_measure(config, RECIPES[name], fold, number, seed, output)
+            runs.append(found)
+            own = found.mean(RECIPES[name].own)
+            console.print(
+                f"{name}, fold {number}: {own['psnr']:.2f} dB in {found.seconds:.0f} CPU s",
+                highlight=False,
+            )
+            _write(results, output)
+            # Programs of one configuration are of no use to the next.
+            jax.clear_caches()
     _write_pictures(config, output, console)
     console.print(f"results in {output / 'report.md'}", highlight=False, soft_wrap=True)
     return results

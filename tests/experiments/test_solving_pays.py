@@ -194,6 +194,10 @@ class TestStudy:
         with pytest.raises(InputError, match="is the result of another configuration"):
             run(other, output, pairs=None, console=QUIET)
 
+    def test_what_all_are_compared_with_has_to_be_there(self):
+        with pytest.raises(InputError, match=r"recipes: \('matching',\) must hold"):
+            StudyConfig(recipes=(MATCHING,))
+
     def test_real_pairs_have_to_be_named(self, tmp_path):
         with pytest.raises(InputError, match="--pairs: is needed"):
             run(StudyConfig(), tmp_path, pairs=None, console=QUIET)
