@@ -1,7 +1,7 @@
-"""Paired differences over pictures, with bootstrap intervals."""
+"""Paired differences over pictures, with bootstrap intervals over their scenes."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,25 +25,45 @@ class Difference:
     high: float
 
 
-def bootstrap(differences: ArrayLike, *, resamples: int, seed: int = 0) -> Difference:
-    """The mean of paired differences with its percentile interval over pictures.
+def bootstrap(
+    differences: ArrayLike, scenes: Sequence[Hashable], *, resamples: int, seed: int = 0
+) -> Difference:
+    """The mean of paired differences with its percentile interval over scenes.
 
-    Reference: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+    Pictures of one scene are alike, so scenes are drawn, each with all of its pictures.
+
+    Args:
+        differences: one a picture.
+        scenes: that of each picture.
+        resamples: how often as many scenes as there are are drawn.
+        seed: of the draws.
+
+    References: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Davison
+    and Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
     """
     values = np.asarray(differences, np.float64)
+    _, scene = np.unique(list(scenes), return_inverse=True)
+    sums, counts = np.bincount(scene, values), np.bincount(scene)
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(values), (resamples, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
+    drawn = rng.integers(0, len(sums), (resamples, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
     return Difference(mean=float(values.mean()), low=float(low), high=float(high))
 
 
 def compare(
-    ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]], *, resamples: int
+    ours: Mapping[str, Sequence[float]],
+    theirs: Mapping[str, Sequence[float]],
+    scenes: Sequence[Hashable],
+    *,
+    resamples: int,
 ) -> dict[str, Difference]:
     """Differences of the scores of the same pictures, `ours` minus `theirs`."""
     return {
         score: bootstrap(
-            sign * (np.asarray(ours[score]) - np.asarray(theirs[score])), resamples=resamples
+            sign * (np.asarray(ours[score]) - np.asarray(theirs[score])),
+            scenes,
+            resamples=resamples,
         )
         for score, sign in BETTER.items()
     }

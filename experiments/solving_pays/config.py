@@ -34,6 +34,7 @@ class Recipe:
         own: the solve that the recipe is meant for; what it is judged by.
         evaluations: of the field in a training step; they are nearly all of its cost.
         longer: training steps as a multiple of those of the others.
+        other_seed: added to the seed of the others.
         method: fields of `DehazeFlowConfig` that differ.
         objective: fields of `ObjectiveConfig` that differ.
     """
@@ -43,11 +44,13 @@ class Recipe:
     own: Way
     evaluations: int
     longer: int = 1
+    other_seed: int = 0
     method: dict[str, Any] = dataclasses.field(default_factory=dict)
     objective: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 ONE_STEP = "one step"
+AGAIN = "one step, other seeds"
 LONGER = "one step, longer"
 MATCHING = "matching"
 SOLVER = "RK4"
@@ -84,6 +87,7 @@ def _recipes() -> tuple[Recipe, ...]:
 
     return (
         single(ONE_STEP),
+        single(AGAIN, other_seed=100),
         single(LONGER, longer=4),
         single("one step, no LUT", method={"lut_mode": "none"}),
         matching(MATCHING),
@@ -183,10 +187,12 @@ class StudyConfig:
                 ema_decay=0.99,
             ),
             workdir=workdir,
+            validation_pictures=0,
             steps=steps,
-            seed=seed,
+            seed=seed + recipe.other_seed,
             log_every=max(steps // 4, 1),
-            save_every=max(steps // 4, 1),
+            save_every=steps,
+            evaluate_every=steps + 1,  # the study scores by itself
             keep_checkpoints=1,
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import rich.console
 
-from dehaze_jax import data, image
+from dehaze_jax import data, image, storage
 from dehaze_jax.errors import InputError
 
 SETS = ("o-haze_800", "i-haze_800", "nh-haze_800", "nh-haze2_800")
@@ -58,7 +58,7 @@ def read_manifest(source: pathlib.Path) -> list[dict[str, str]]:
 def make_folds(
     source: pathlib.Path, folder: pathlib.Path, count: int, console: rich.console.Console
 ) -> list[str]:
-    """Prepares the parts below `folder` unless that was done before.
+    """Prepares the parts below `folder` unless they are there.
 
     Pictures are reduced to half their size. Directory k has part k as its validation split and all
     others as its training split.
@@ -71,9 +71,14 @@ def make_folds(
         console: for a line each.
 
     Raises:
-        InputError: the folder is not as it should be.
+        InputError: the folder is not as it should be, or the parts there are of other pairs.
     """
     rows = read_manifest(source)
+    dealt, said = folder / "pairs.json", {row["file"]: row["scene_group"] for row in rows}
+    if not dealt.exists():
+        storage.write_json(dealt, said)
+    elif storage.read_json(dealt) != said:
+        raise InputError(folder, f"holds parts of other pairs than those of {source}")
     part = deal(collections.Counter(row["scene_group"] for row in rows), count)
     targets = [folder / f"fold-{number}-of-{count}" for number in range(count)]
     for number, target in enumerate(targets):
@@ -93,7 +98,7 @@ def _write_pairs(source: pathlib.Path, folder: pathlib.Path, held: Mapping[str, 
     for file, left_out in held.items():
         hazy = source / file
         clear = hazy.parents[1] / "clear" / hazy.name
-        name = f"{hazy.parents[2].name}_{hazy.stem}.png"
+        name = f"{_picture(file)}.png"
         for role, path in (("hazy", hazy), ("clear", clear)):
             target = folder / ("val" if left_out else "train") / role / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +111,17 @@ def _halved(pixels: np.ndarray) -> np.ndarray:
     cut = image.to_float(pixels)[: 2 * rows, : 2 * columns]
     means = cut.reshape(rows, 2, columns, 2, 3).mean(axis=(1, 3))
     return np.round(255 * means).astype(np.uint8)
+
+
+def scenes_of(source: pathlib.Path) -> dict[str, str]:
+    """The scene of every picture by its id."""
+    return {_picture(row["file"]): row["scene_group"] for row in read_manifest(source)}
+
+
+def _picture(file: str) -> str:
+    """The id of a picture whose file is `SET/USE/hazy/NAME.suffix`."""
+    path = pathlib.PurePosixPath(file)
+    return f"{path.parts[0]}_{path.stem}"
 
 
 def set_of(name: str, sets: Sequence[str] = SETS) -> str:

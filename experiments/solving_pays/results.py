@@ -66,12 +66,14 @@ class Results:
         config: of the study.
         variant: its name.
         hazy: scores of the untouched pictures by id, for each fold.
+        scenes: that of each picture by its id.
         runs: grows while the study runs.
     """
 
     config: StudyConfig
     variant: str
     hazy: list[dict[str, dict[str, float]]]
+    scenes: dict[str, str]
     runs: list[Run]
 
     @property
@@ -102,13 +104,27 @@ class Results:
         return {score: float(np.mean([p[score] for p in pictures])) for score in pictures[0]}
 
     def difference(self, recipe: str, base: str) -> dict[str, Difference]:
-        """Paired comparison of two recipes, each in its own way, over what both were scored on."""
+        """Compares two recipes, each in its own way, over what both were scored on."""
         ours, theirs = (self.pooled(name, RECIPES[name].own) for name in (recipe, base))
         both = [name for name in ours if name in theirs]
         return compare(
             *({s: [of[name][s] for name in both] for s in of[both[0]]} for of in (ours, theirs)),
+            [self.scenes[name] for name in both],
             resamples=self.config.resamples,
         )
+
+    def straightness(self, recipe: str) -> float:
+        """Mean over all pictures."""
+        return self._weighed(recipe, [run.straightness for run in self.runs_of(recipe)])
+
+    def control(self, recipe: str, control: str) -> dict[str, float]:
+        """Mean scores over all pictures where something is taken from the field."""
+        found = [run.controls[control] for run in self.runs_of(recipe)]
+        return {name: self._weighed(recipe, [each[name] for each in found]) for name in found[0]}
+
+    def _weighed(self, recipe: str, means: list[float]) -> float:
+        counts = [len(run.ids) for run in self.runs_of(recipe)]
+        return float(np.average(means, weights=counts))
 
     def untouched(self) -> dict[str, dict[str, float]]:
         """Scores of all untouched pictures by id."""

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import time
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import rich.console
 from solving_pays import figures
 from solving_pays.config import CURVES, RECIPES, Recipe, StudyConfig, Way
-from solving_pays.folds import make_folds
+from solving_pays.folds import make_folds, scenes_of
 from solving_pays.measuring import (
     controls,
     hazy_scores,
@@ -50,19 +51,21 @@ def run(
         console: for progress.
 
     Raises:
-        InputError: no pairs, or `output` holds a result of another configuration.
+        InputError: no pairs, or `output` holds a result of another configuration or other pairs.
     """
     (output / "measured").mkdir(parents=True, exist_ok=True)
     if config.landscapes is not None:
-        folds = [prepare(config.landscapes, output, console)]
+        folds, scenes = [prepare(config.landscapes, output, console)], None
     elif pairs is None:
         raise InputError("--pairs", "is needed: a folder of paired data sets")
     else:
-        folds = make_folds(pairs, output, config.folds, console)
+        folds, scenes = make_folds(pairs, output, config.folds, console), scenes_of(pairs)
     held = [load_held(fold) for fold in folds]
     hazy = [dict(zip(part.ids, _by_picture(hazy_scores(part)), strict=True)) for part in held]
     runs: list[Run] = []
-    results = Results(config, variant, hazy, runs)
+    if scenes is None:  # rendered pictures are named by scene and number
+        scenes = {name: name.rpartition("_")[0] for part in held for name in part.ids}
+    results = Results(config, variant, hazy, scenes, runs)
     for number, fold in enumerate(folds):
         for name in config.recipes:
             seed = config.seeds[number % len(config.seeds)]
@@ -86,14 +89,21 @@ def _train_and_measure(
 ) -> Run:
     workdir = _workdir(output, recipe.name, number)
     train = config.train_config(recipe, seed, fold, str(workdir))
-    # JSON knows no tuples.
-    said = json.loads(json.dumps(storage.config_to_dict(train)))
+    asked = {
+        "config": storage.config_to_dict(train),
+        "data": data.fingerprint(train.data),
+        "ways": config.ways,
+        "straightness_steps": config.straightness_steps,
+        "large": config.large,
+    }
+    asked = json.loads(json.dumps(asked))  # JSON knows no tuples
     file = output / "measured" / f"{workdir.name}.json"
     if file.exists():
         record = storage.read_json(file)
-        if record["config"] != said:
-            raise InputError(file, "is the result of another configuration")
+        if record["asked"] != asked:
+            raise InputError(file, "is the result of another configuration or of other pictures")
         return Run.from_record(record["run"])
+    shutil.rmtree(workdir, ignore_errors=True)  # one that was stopped: its time would be too short
     begin = time.process_time()
     training.train(train, console=rich.console.Console(quiet=True))
     seconds = time.process_time() - begin
@@ -119,8 +129,8 @@ def _train_and_measure(
         straightness=straightness(restorer, held, config.straightness_steps),
         large=seconds_at(restorer, config.large) if timed else (),
     )
-    record = {"machine": training.machine(), "config": said, "data": data.fingerprint(train.data)}
-    storage.write_json(file, {**record, "run": found.as_record()})
+    record = {"machine": training.machine(), "asked": asked, "run": found.as_record()}
+    storage.write_json(file, record)
     return found
 
 
@@ -139,6 +149,7 @@ def _write(results: Results, output: pathlib.Path) -> None:
         results.config,
         variant=results.variant,
         hazy=results.hazy,
+        scenes=results.scenes,
         runs=[run.as_record() for run in results.runs],
     )
     write_figure(output / "steps.png", figures.steps(results))

@@ -11,7 +11,7 @@ from rich.console import Console
 from solving_pays import folds, measuring
 from solving_pays.comparing import Difference, bootstrap, compare, verdict
 from solving_pays.config import MATCHING, ONE_STEP, RECIPES, VARIANTS, StudyConfig, Way
-from solving_pays.results import Run
+from solving_pays.results import Results, Run
 from solving_pays.study import run
 
 import dehaze_jax
@@ -71,6 +71,15 @@ class TestFolds:
         sums = whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2]
         np.testing.assert_allclose(found, sums / 4, atol=0.5001)
         assert folds.set_of("nh-haze_800_2") == "nh-haze_800"
+        assert folds.scenes_of(tmp_path / "data") == {
+            "o-haze_800_1": "garden",
+            "nh-haze_800_2": "garden",
+            "o-haze_800_3": "street",
+        }
+        manifest = tmp_path / "data" / "MANIFEST.csv"
+        manifest.write_text(manifest.read_text().replace("street", "garden"))
+        with pytest.raises(InputError, match="holds parts of other pairs than those of"):
+            folds.make_folds(tmp_path / "data", tmp_path, 2, QUIET)
 
     def test_refusals(self, tmp_path):
         with pytest.raises(InputError, match=r"MANIFEST\.csv: does not exist"):
@@ -84,17 +93,38 @@ class TestComparing:
     VALUES = np.random.default_rng(0).normal(0.3, 1.0, 40)
 
     def test_interval_against_scipy(self):
-        ours = bootstrap(self.VALUES, resamples=20_000)
+        ours = bootstrap(self.VALUES, range(40), resamples=20_000)
         theirs = scipy.stats.bootstrap(
             (self.VALUES,), np.mean, n_resamples=20_000, method="percentile", rng=1
         ).confidence_interval
         assert ours.mean == pytest.approx(self.VALUES.mean())
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
+    def test_scenes_are_drawn_whole(self):
+        """A ratio of sums over scenes, for SciPy; wider, as pictures of a scene are alike."""
+        scenes = np.repeat(np.arange(12), np.arange(1, 13))
+        values = 0.2 * np.random.default_rng(1).normal(size=78) + np.sin(scenes)
+        sums = np.array([values[scenes == scene].sum() for scene in range(12)])
+        counts = np.arange(1, 13)
+        ours = bootstrap(values, [f"scene {scene}" for scene in scenes], resamples=20_000)
+        theirs = scipy.stats.bootstrap(
+            (sums, counts),
+            lambda sums, counts, axis=-1: sums.sum(axis) / counts.sum(axis),
+            n_resamples=20_000,
+            method="percentile",
+            paired=True,
+            rng=1,
+        ).confidence_interval
+        assert ours.mean == pytest.approx(values.mean())
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+        alone = bootstrap(values, range(78), resamples=2_000)
+        assert ours.high - ours.low > 2 * (alone.high - alone.low)
+
     def test_less_of_a_colour_difference_is_better(self):
         scores = {name: [1.0, 2.0] for name in ("psnr", "ssim", "ciede2000")}
         more = {name: [2.0, 3.0] for name in scores}
-        means = {name: found.mean for name, found in compare(more, scores, resamples=9).items()}
+        found = compare(more, scores, "ab", resamples=9)
+        means = {name: each.mean for name, each in found.items()}
         assert means == {"psnr": 1, "ssim": 1, "ciede2000": -1}
 
     @pytest.mark.parametrize(
@@ -186,6 +216,25 @@ class TestStudy:
         assert measuring.straightness(constant, held, 4) == pytest.approx(1, abs=1e-4)
         assert results.runs[0].straightness < 1
 
+    def test_means_over_parts_are_over_pictures(self, smoke):
+        """A part of twice as many pictures counts twice."""
+        config, _, results = smoke
+        run_ = results.runs_of(ONE_STEP)[0]
+        halves = {name: dict.fromkeys(v, 0.0) for name, v in run_.controls.items()}
+        twice = dataclasses.replace(
+            run_, ids=run_.ids * 2, straightness=run_.straightness + 3, controls=halves
+        )
+        both = Results(config, "smoke", results.hazy, results.scenes, [run_, twice])
+        assert both.straightness(ONE_STEP) == pytest.approx(run_.straightness + 2)
+        ours = both.control(ONE_STEP, "LUT reset")["psnr"]
+        assert ours == pytest.approx(run_.controls["LUT reset"]["psnr"] / 3)
+
+    def test_scenes_of_rendered_pictures(self, smoke):
+        """Two hazes each."""
+        _, _, results = smoke
+        assert set(results.scenes) == set(results.untouched())
+        assert len(results.scenes) == 2 * len(set(results.scenes.values()))
+
     def test_goes_on_and_refuses_another_configuration(self, smoke):
         config, output, results = smoke
         again = run(config, output, pairs=None, console=QUIET)
@@ -193,6 +242,9 @@ class TestStudy:
         other = dataclasses.replace(config, learning_rate=1e-3)
         with pytest.raises(InputError, match="is the result of another configuration"):
             run(other, output, pairs=None, console=QUIET)
+        ways = dataclasses.replace(config, ways=(*config.ways, Way("rk4", 2)))
+        with pytest.raises(InputError, match="is the result of another configuration"):
+            run(ways, output, pairs=None, console=QUIET)
 
     def test_what_all_are_compared_with_has_to_be_there(self):
         with pytest.raises(InputError, match=r"recipes: \('matching',\) must hold"):
