@@ -21,6 +21,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 Pixels: TypeAlias = Shaped[np.ndarray, "height width *channels"]
 
+Finish: TypeAlias = Callable[[Progress | None], np.ndarray]
+"""Ends the restoring of a picture that is begun, and returns it."""
+
 
 @runtime_checkable
 class PixelRows(Protocol):

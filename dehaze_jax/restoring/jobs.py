@@ -1,10 +1,9 @@
 """Restoring files: what a picture's file says beside its pixels is kept."""
 
 import dataclasses
-import functools
 import pathlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,7 +17,7 @@ from dehaze_jax.image.picture import Picture
 from dehaze_jax.image.ranges import from_float
 from dehaze_jax.image.rows import ROW_SUFFIXES, Layout, read_layout
 from dehaze_jax.restoring.comparing import side_by_side
-from dehaze_jax.restoring.cutting import Progress
+from dehaze_jax.restoring.cutting import Finish, Progress
 from dehaze_jax.restoring.mapping import PictureMaps
 from dehaze_jax.restoring.planning import Job, MapFiles
 from dehaze_jax.restoring.streaming import Streams, stream_file
@@ -99,8 +98,9 @@ def restore_files(
 ) -> Iterator[Result]:
     """Restores files one after the other and goes on past those that fail.
 
-    While a picture is restored, the next is read and the one before written, unless they are
-    large: at most three are held, and each result is told when the next picture is restored.
+    While a picture is restored, the next is read and begun, and the one before written, unless
+    they are large: at most three are held, and each result is told when the next picture is
+    restored.
     Folders of targets are made where they are missing. No result is left half-written.
 
     Args:
@@ -142,11 +142,12 @@ class _Work:
     """A job on its way: what is there of it, and what became of it.
 
     `layout` is what its header says, where the restorer has a choice of ways; `in_rows` says that
-    the picture is streamed from its file, and never read.
+    the picture is streamed from its file, and never read; `finish` is there once it is begun.
     """
 
     result: Result
     hazy: Picture | None = None
+    finish: Finish | None = None
     restored: Picture | None = None
     maps: PictureMaps | None = None
     layout: Layout | None = None
@@ -177,7 +178,11 @@ def _prepare(job: Job, restorer: Restores) -> _Work:
             return work  # there may be room when the picture before is written
         if not way.ahead:
             return work
-        work = _Work(result=dataclasses.replace(work.result, way=way), layout=layout)
+        work = _read(_Work(result=dataclasses.replace(work.result, way=way), layout=layout))
+        hazy = work.hazy
+        if hazy is None or job.maps is not None:
+            return work
+        return _attempt(work, lambda: dataclasses.replace(work, finish=_begin(hazy, way, restorer)))
     return _read(work)
 
 
@@ -205,6 +210,7 @@ def _choose_way(job: Job, layout: Layout, restorer: Streams) -> Way:
             layout.height,
             layout.width,
             layout.pixel_bytes,
+            maps=job.maps is not None,
             file=True,
             reads_rows=reads_rows,
             writes_rows=writes_rows,
@@ -240,27 +246,43 @@ def _restore(work: _Work, restorer: Restores, progress: Progress | None) -> _Wor
     if work.result.error is not None:
         return work
     job, way = work.result.job, work.result.way
-    start = time.perf_counter()
-    restored = maps = None
-    try:
+
+    def restore() -> _Work:
+        restored = maps = None
         if way is not None and way.name == "stream" and isinstance(restorer, Streams):
             job.target.parent.mkdir(parents=True, exist_ok=True)
             stream_file(work.hazy or job.source, job.target, restorer, progress=progress)
         elif work.hazy is not None and job.maps is None:
-            given = (
-                functools.partial(restorer, way=way) if isinstance(restorer, Streams) else restorer
-            )
-            restored = restore_picture(work.hazy, given, progress=progress)
+            finish = work.finish or _begin(work.hazy, way, restorer)
+            restored = _with_pixels(work.hazy, finish(progress))
         elif work.hazy is not None:
             restored, maps = _restore_with_maps(work.hazy, restorer, progress)
+        return dataclasses.replace(work, restored=restored, maps=maps, finish=None)
+
+    return _attempt(work, restore)
+
+
+def _begin(picture: Picture, way: Way | None, restorer: Restores) -> Finish:
+    pixels = _pixels_of(picture)
+    if isinstance(restorer, Streams):
+        return restorer.begin(pixels, way=way)
+    return lambda progress: restorer(pixels, progress=progress)
+
+
+def _attempt(work: _Work, step: Callable[[], _Work]) -> _Work:
+    """What a step of restoring makes of the work, with the time that it took; or why it failed."""
+    source = work.result.job.source
+    start = time.perf_counter()
+    try:
+        done = step()
     except (InputError, OSError) as error:
-        return work.failed(_named(error, job.source))
+        return work.failed(_named(error, source))
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and _NO_MEMORY not in str(error):
             raise
-        return work.failed(InputError(job.source, "restoring it needs more memory than there is"))
-    result = dataclasses.replace(work.result, seconds=time.perf_counter() - start)
-    return dataclasses.replace(work, result=result, restored=restored, maps=maps)
+        return work.failed(InputError(source, "restoring it needs more memory than there is"))
+    seconds = work.result.seconds + time.perf_counter() - start
+    return dataclasses.replace(done, result=dataclasses.replace(done.result, seconds=seconds))
 
 
 def _write(work: _Work) -> Result:

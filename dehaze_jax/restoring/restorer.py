@@ -12,7 +12,7 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.methods.config import RestoreOptions
 from dehaze_jax.methods.protocol import Method
 from dehaze_jax.restoring import strips
-from dehaze_jax.restoring.cutting import STRIP_PIXELS, PixelRows, Progress
+from dehaze_jax.restoring.cutting import STRIP_PIXELS, Finish, PixelRows, Progress
 from dehaze_jax.restoring.mapping import PictureMaps, map_rows, maps_of
 from dehaze_jax.restoring.memory import available_memory, device_memory
 from dehaze_jax.restoring.ways import Task, Way, choose_way
@@ -90,9 +90,27 @@ class Restorer:
                 finite or outside [0, 1], or the model returned values that are not finite; it
                 takes more memory than this restorer was given.
         """
+        return self.begin(image, way=way)(progress)
+
+    def begin(self, image: np.ndarray, *, way: Way | None = None) -> Finish:
+        """Begins to restore one picture: all that is global in it is under way on the device.
+
+        So the next picture of many can be begun while one is restored.
+
+        Args:
+            image: see `__call__`; it is read again when the picture is restored.
+            way: see `__call__`.
+
+        Returns:
+            What ends it; it holds the picture.
+
+        Raises:
+            InputError: see `__call__`.
+        """
         image = _check(image)
         way = way or self._choose_way(image)
-        return self._render(image, self._summarise(image), progress, way)
+        context = self._summarise(image)
+        return lambda progress: self._render(image, context, progress, way)
 
     def stream(
         self, picture: PixelRows, *, progress: Progress | None = None
@@ -171,7 +189,7 @@ class Restorer:
         """
         maps_of(self.method)
         image = _check(image)
-        self._choose_way(image)
+        self._choose_way(image, maps=True)
         return self._map(image, self._summarise(image), progress)
 
     def restore_with_maps(
@@ -191,16 +209,16 @@ class Restorer:
         """
         maps_of(self.method)
         image = _check(image)
-        way = self._choose_way(image)
+        way = self._choose_way(image, maps=True)
         context = self._summarise(image)
         restored = self._render(image, context, _half(progress, 0), way)
         return restored, self._map(image, context, _half(progress, 1))
 
-    def _choose_way(self, image: np.ndarray) -> Way:
+    def _choose_way(self, image: np.ndarray, *, maps: bool = False) -> Way:
         height, width = image.shape[:2]
         # It is held already: what is free is no reason to refuse it, only a bound that was given.
         pixel_bytes = image.nbytes // (height * width)
-        return self._choose(height, width, pixel_bytes, memory=self._memory)
+        return self._choose(height, width, pixel_bytes, memory=self._memory, maps=maps)
 
     def _context_bytes(self, height: int, width: int) -> int:
         """Of what is global in a picture; it is small but for a solve of very many evaluations."""

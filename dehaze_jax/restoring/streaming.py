@@ -9,7 +9,7 @@ import numpy as np
 
 from dehaze_jax.image.picture import Picture
 from dehaze_jax.image.rows import open_rows, write_rows
-from dehaze_jax.restoring.cutting import PixelRows, Progress, ahead
+from dehaze_jax.restoring.cutting import Finish, PixelRows, Progress, ahead
 from dehaze_jax.restoring.ways import Way
 
 
@@ -21,10 +21,8 @@ class Streams(Protocol):
         """In which way a picture is restored."""
         ...
 
-    def __call__(
-        self, image: np.ndarray, *, progress: Progress | None = None, way: Way | None = None
-    ) -> np.ndarray:
-        """A picture of the same shape and type, restored in that way."""
+    def begin(self, image: np.ndarray, *, way: Way | None = None) -> Finish:
+        """Begins to restore a picture in that way."""
         ...
 
     def stream(

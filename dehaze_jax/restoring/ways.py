@@ -27,6 +27,9 @@ STREAM_PIXELS = 2**26
 _WORK = 512
 # While what the networks read is made smaller: itself and a copy.
 _OVERVIEW = 24
+# For a pixel, of what is found beside the restored picture: two planes of float32, and what is made
+# of them for files.
+_MAPS = 24
 # Bands under way: read ahead, worked on, restored, and being written.
 _BANDS = 6
 # A file's picture for each: its pixels, the restored ones, and both what a decoder or an encoder
@@ -69,6 +72,7 @@ class Task:
         halo: rows that the work on a strip reaches.
         context: bytes of what is global in the picture and kept.
         strip_pixels: about as many pixels are in a strip.
+        maps: whether what the method finds in it is kept too.
         file: whether it is decoded and encoded, and not an array that is there anyway.
         reads_rows: whether its rows can be read by themselves.
         writes_rows: whether those of the result can be written by themselves.
@@ -82,6 +86,7 @@ class Task:
     halo: int
     context: int
     strip_pixels: int
+    maps: bool = False
     file: bool = False
     reads_rows: bool = False
     writes_rows: bool = False
@@ -115,7 +120,11 @@ def choose_way(
         "the strips under way": at_work + _PROGRAMS,
     }
     picture = pixels * task.pixel_bytes
-    held = {"the picture": picture * (_FILE_COPIES if task.file else 1), **always}
+    held = {
+        "the picture": picture * (_FILE_COPIES if task.file else 1),
+        "its maps": _MAPS * pixels * task.maps,
+        **always,
+    }
     band = task.width * band_rows(task.height, task.width, rows, BAND_PIXELS)
     streamed = {
         "the picture": (

@@ -8,7 +8,7 @@ import pytest
 
 from dehaze_jax import image
 from dehaze_jax.errors import InputError
-from dehaze_jax.restoring import Job, plan, restore_files, restore_picture
+from dehaze_jax.restoring import Job, Way, plan, restore_files, restore_picture
 
 
 def halve(pixels, *, progress=None):
@@ -170,3 +170,53 @@ def test_results_keep_their_order_where_some_fail(tmp_path, colours, monkeypatch
     results = list(restore_files(jobs, lambda pixels, *, progress=None: pixels))
     assert [result.job for result in results] == list(jobs)
     assert [result.error is None for result in results] == [True, False, False, True]
+
+
+class Beginner:
+    """Halves pictures in two parts, as far as restoring files asks for it; notes what it does."""
+
+    def __init__(self):
+        self.begun, self.third = [], threading.Event()
+
+    def choose_way(self, *_, **__):
+        return Way(name="whole", reason="they are small", memory=1, ahead=True)
+
+    def begin(self, image, *, way=None):
+        assert way == self.choose_way()
+        self.begun.append(threading.current_thread())
+        if image.flat[0] == 1:
+            raise InputError("picture", "is refused")
+        if len(self.begun) == 3:
+            self.third.set()
+
+        def finish(progress):
+            # Of the second: the third is begun in the meantime.
+            assert image.flat[0] != 2 or self.third.wait(20)
+            return halve(image, progress=progress)
+
+        return finish
+
+    def stream(self, picture, *, progress=None):
+        raise AssertionError
+
+    def __call__(self, image, *, progress=None):
+        raise AssertionError
+
+
+def test_the_next_picture_is_begun_while_one_is_restored(tmp_path):
+    """The first is refused when it is begun; that is told in its place."""
+    (tmp_path / "in").mkdir()
+    for value in (1, 2, 3, 4):
+        image.write(tmp_path / "in" / f"{value}.png", np.full((4, 5, 3), value, np.uint8))
+    restorer = Beginner()
+    results = list(restore_files(plan([tmp_path / "in"], tmp_path / "out"), restorer))
+    assert [str(result.error) for result in results] == [
+        f"{tmp_path / 'in' / '1.png'}: is refused",
+        *["None"] * 3,
+    ]
+    assert len(restorer.begun) == 4
+    assert threading.current_thread() not in restorer.begun
+    assert results[0].seconds == 0 < results[1].seconds
+    for value in (2, 3, 4):
+        restored = image.read(tmp_path / "out" / f"{value}.png").pixels
+        np.testing.assert_array_equal(restored, np.full((4, 5, 3), value // 2))

@@ -66,6 +66,17 @@ def test_memory_of_a_stream_does_not_grow_with_the_height():
     assert needed[1] - needed[0] <= 2**15 * 2**14 * 24 // 64**2  # what the networks read
 
 
+def test_maps_are_held_beside_the_picture():
+    """Two planes of float32, twice, and a little more for their files."""
+    plain, mapped = (
+        choose_way(dataclasses.replace(PHOTO, maps=maps), memory=None).memory
+        for maps in (False, True)
+    )
+    assert mapped - plain == 24 * 2160 * 3840
+    with pytest.raises(InputError, match=r"6\.4 GB of it for its maps;"):
+        choose_way(dataclasses.replace(HUGE, maps=True, writes_rows=False), memory=8 * GB)
+
+
 def test_reasons():
     assert choose_way(HUGE, memory=None).reason == "it is so large that holding it gains nothing"
     tight = choose_way(dataclasses.replace(HUGE, reads_rows=False), memory=9 * GB // 2)
