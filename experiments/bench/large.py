@@ -9,6 +9,7 @@ included; memory is the peak of that process.
 
 import argparse
 import json
+import os
 import pathlib
 import tempfile
 import time
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from measuring import peak_megabytes, report, run_alone
+from measuring import machine, peak_megabytes, report, run_alone
 
 ROWS = 256
 
@@ -76,6 +77,8 @@ def main() -> None:
         layout = {"height": side, "width": side, "channels": 3, "dtype": np.dtype(np.uint8)}
         image.write_rows(hazy, noise_in_haze(side), **layout)
         lines = [
+            machine(len(os.sched_getaffinity(0)), ["jax", "jaxlib", "numpy", "tifffile"]),
+            "",
             f"{side} x {side}, uint8, tiled TIFF of {hazy.stat().st_size / 1e6:.0f} MB",
             "",
             "| weights | seconds | megapixels a second | peak MB |",
