@@ -24,8 +24,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import jax
+import numpy as np
 import pytest
+import safetensors.numpy
 from jax.experimental.compilation_cache import compilation_cache
+from scripts import load_script
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -37,6 +40,18 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture(scope="session")
+def lpips_files(tmp_path_factory):
+    """Drawn weights of LPIPS: those of AlexNet, and the linear ones."""
+    twin = load_script("twins/lpips_alex.py")
+    folder = tmp_path_factory.mktemp("lpips")
+    alexnet, linear = twin.weights()
+    alexnet["classifier.1.bias"] = np.zeros(3, np.float32)  # of no use for it
+    for name, tensors in (("alexnet", alexnet), ("alex", linear)):
+        safetensors.numpy.save_file(tensors, folder / f"{name}.safetensors")
+    return folder / "alexnet.safetensors", folder / "alex.safetensors"
 
 
 @pytest.fixture(scope="module", autouse=True)

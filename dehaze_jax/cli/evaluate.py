@@ -39,6 +39,9 @@ class Evaluate:
     """Steps of the solver."""
     protocols: tuple[str, ...] = ("rgb-full", "rgb-ssim256", "y-full")
     """Ids of protocols; the first ranks the pictures."""
+    lpips: Annotated[tuple[pathlib.Path, ...], tyro.conf.arg(metavar="FILE [FILE]")] = ()
+    """Also report LPIPS, with these weights: AlexNet and the linear weights, in one file or two;
+    .safetensors, or what PyTorch wrote, if it is installed."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Score the first so many pairs only."""
     full_pictures: bool = False
@@ -53,6 +56,7 @@ def main(args: list[str]) -> int:
         prog="dehaze-jax evaluate",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    from dehaze_jax.evaluation.perceptual import load_lpips
     from dehaze_jax.evaluation.scoring import evaluate
     from dehaze_jax.evaluation.tables import as_table
     from dehaze_jax.restoring.loading import load
@@ -72,6 +76,7 @@ def main(args: list[str]) -> int:
             output=options.output,
             dataset=name,
             protocols=options.protocols,
+            lpips=load_lpips(*options.lpips) if options.lpips else None,
             limit=options.limit,
             full_pictures=options.full_pictures,
             about={model: {"card": restorer.card, **how}},

@@ -9,14 +9,15 @@ from string import Template
 
 from dehaze_jax.evaluation.baselines import BASELINES, HAZY
 from dehaze_jax.evaluation.plots import psnr_plots
-from dehaze_jax.evaluation.report import Report, Row
-from dehaze_jax.metrics.protocols import PROTOCOLS
+from dehaze_jax.evaluation.report import Report, Row, scores_of
 
-TITLES = {"psnr": "PSNR, dB ↑", "ssim": "SSIM ↑", "ciede2000": "CIEDE2000 ↓"}
+TITLES = {"psnr": "PSNR, dB ↑", "ssim": "SSIM ↑", "ciede2000": "CIEDE2000 ↓", "lpips": "LPIPS ↓"}
 """Names of scores in tables, with the direction that is better."""
 
-DIGITS = {"psnr": 2, "ssim": 4, "ciede2000": 2}
+DIGITS = {"psnr": 2, "ssim": 4, "ciede2000": 2, "lpips": 4}
 """Decimals of scores."""
+
+_LESS = ("ciede2000", "lpips")  # of which less is better
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -118,15 +119,15 @@ def _skipped(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    columns = [(name, score) for name in report.protocols for score in PROTOCOLS[name].scores]
+    columns = [(name, score) for name in report.protocols for score in scores_of(name)]
     heads = "".join(
-        f'<th colspan="{len(PROTOCOLS[name].scores)}">{html.escape(name)}</th>'
+        f'<th colspan="{len(scores_of(name))}">{html.escape(name)}</th>'
         for name in report.protocols
     )
     names = "".join(f"<th>{TITLES[score]}</th>" for _, score in columns)
     summary, seconds = report.summary(), report.seconds()
     best = {
-        (name, score): (min if score == "ciede2000" else max)(
+        (name, score): (min if score in _LESS else max)(
             summary[method][name][score]["mean"] for method in report.methods
         )
         for name, score in columns
@@ -167,7 +168,7 @@ def _pair(
             scores = rows[id, name].scores[report.protocols[0]]
             caption += " · " + " · ".join(
                 f"{TITLES[score].split(',')[0].split()[0]} {scores[score]:.{DIGITS[score]}f}"
-                for score in PROTOCOLS[report.protocols[0]].scores
+                for score in scores_of(report.protocols[0])
             )
         path = html.escape(paths[name], quote=True)
         target = f"{path}.png" if full else f"{path}.jpg"

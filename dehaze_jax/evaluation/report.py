@@ -16,6 +16,9 @@ from dehaze_jax.errors import InputError
 from dehaze_jax.evaluation.baselines import BASELINES, HAZY
 from dehaze_jax.metrics.protocols import PROTOCOLS
 
+LPIPS = "lpips-alex"
+"""Stands where ids of protocols do: LPIPS by AlexNet, of pictures rounded to 8 bit."""
+
 Scores: TypeAlias = Mapping[str, Mapping[str, float]]
 """`scores[protocol id][score name]`."""
 
@@ -44,7 +47,7 @@ class Report:
     Attributes:
         dataset: name of the set; sets are never mixed.
         fingerprint: of its content.
-        protocols: their ids; the first one ranks the pictures.
+        protocols: their ids, or `LPIPS`; the first one ranks the pictures.
         methods: baselines first.
         rows: one per pair and method.
         skipped: pairs that could not be scored, with the reason. They are left out for all methods.
@@ -92,7 +95,7 @@ class Report:
                         "mean": statistics.fmean(self.values(method, protocol, score)),
                         "median": statistics.median(self.values(method, protocol, score)),
                     }
-                    for score in PROTOCOLS[protocol].scores
+                    for score in scores_of(protocol)
                 }
                 for protocol in self.protocols
             }
@@ -107,11 +110,14 @@ class Report:
         }
 
 
+def scores_of(protocol: str) -> tuple[str, ...]:
+    """Names of what a protocol reports, in order."""
+    return ("lpips",) if protocol == LPIPS else PROTOCOLS[protocol].scores
+
+
 def as_csv(report: Report) -> str:
     """One line per picture and method; columns of scores are called `protocol/score`."""
-    columns = [
-        (protocol, score) for protocol in report.protocols for score in PROTOCOLS[protocol].scores
-    ]
+    columns = [(protocol, score) for protocol in report.protocols for score in scores_of(protocol)]
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["id", "method", "seconds", *(f"{a}/{b}" for a, b in columns)])
@@ -129,7 +135,12 @@ def as_record(report: Report) -> dict[str, Any]:
         "pairs": len(report.ids),
         "ids": list(report.ids),
         "skipped": [str(error) for error in report.skipped],
-        "protocols": {name: dataclasses.asdict(PROTOCOLS[name]) for name in report.protocols},
+        "protocols": {
+            name: {"id": LPIPS, "scores": scores_of(LPIPS), "rounding": True, "version": "0.1"}
+            if name == LPIPS
+            else dataclasses.asdict(PROTOCOLS[name])
+            for name in report.protocols
+        },
         "scores": _finite(report.summary()),
         "seconds": report.seconds(),
         "versions": {

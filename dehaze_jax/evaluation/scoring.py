@@ -12,13 +12,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from dehaze_jax.arrays import Image, PerImage
 from dehaze_jax.data.records import Example, Examples
 from dehaze_jax.errors import InputError
 from dehaze_jax.evaluation.baselines import BASELINES
 from dehaze_jax.evaluation.page import render_page
-from dehaze_jax.evaluation.report import Report, Row, as_csv, as_record
+from dehaze_jax.evaluation.perceptual import digest
+from dehaze_jax.evaluation.report import LPIPS, Report, Row, as_csv, as_record
 from dehaze_jax.image.files import write
 from dehaze_jax.image.ranges import to_float
+from dehaze_jax.metrics import perceptual
+from dehaze_jax.metrics.perceptual import LpipsParams
 from dehaze_jax.metrics.protocols import PROTOCOLS, score_all
 from dehaze_jax.restoring.comparing import thumbnail, to_bytes
 from dehaze_jax.storage.files import as_input_error, write_atomically, write_json
@@ -36,6 +40,7 @@ def evaluate(
     output: str | os.PathLike[str],
     dataset: str,
     protocols: Iterable[str] = DEFAULT_PROTOCOLS,
+    lpips: LpipsParams | None = None,
     limit: int | None = None,
     full_pictures: bool = False,
     about: Mapping[str, Any] | None = None,
@@ -54,6 +59,7 @@ def evaluate(
         output: folder of the report; made if its parent exists.
         dataset: name that stands on the report.
         protocols: ids of `metrics.PROTOCOLS`; the first ranks the pictures and needs PSNR.
+        lpips: from `load_lpips`; LPIPS is reported beside the protocols then.
         limit: score the first so many pairs only.
         full_pictures: also keep the pictures at full size, as PNG.
         about: facts on the restorers, such as the card of the weights; written as it is (JSON).
@@ -94,7 +100,7 @@ def evaluate(
                 example = pairs[index]
                 if example.id in pictures:
                     raise InputError(example.id, "this id stands twice in the dataset")
-                scored, restored = _score(example, methods, protocols)
+                scored, restored = _score(example, methods, protocols, lpips)
             except InputError as error:
                 skipped.append(error)
             else:
@@ -113,11 +119,11 @@ def evaluate(
         report = Report(
             dataset=dataset,
             fingerprint=pairs.fingerprint,
-            protocols=protocols,
+            protocols=protocols if lpips is None else (*protocols, LPIPS),
             methods=tuple(methods),
             rows=tuple(rows),
             skipped=tuple(skipped),
-            about=about or {},
+            about={**(about or {}), **({LPIPS: {"weights": digest(lpips)}} if lpips else {})},
         )
         page = render_page(report, pictures, full_pictures=full_pictures)
         write_atomically(partial / "scores.csv", as_csv(report).encode())
@@ -138,6 +144,7 @@ def _score(
     example: Example,
     methods: Mapping[str, Callable[[np.ndarray], np.ndarray]],
     protocols: tuple[str, ...],
+    lpips: LpipsParams | None,
 ) -> tuple[list[Row], dict[str, np.ndarray]]:
     if example.hazy.shape != example.clear.shape:
         raise InputError(
@@ -152,7 +159,10 @@ def _score(
         except InputError as error:
             raise InputError(example.id, f"{name}: {error.reason}") from error
         seconds = time.perf_counter() - start
-        scores = score_all(jnp.asarray(to_float(restored)), clear, protocols=protocols)
+        unit = jnp.asarray(to_float(restored))
+        scores = score_all(unit, clear, protocols=protocols)
+        if lpips is not None:
+            scores[LPIPS] = {"lpips": _lpips(example.id, lpips, unit, clear)}
         rows.append(
             Row(
                 id=example.id,
@@ -166,6 +176,13 @@ def _score(
         )
         pictures[name] = restored
     return rows, pictures
+
+
+def _lpips(id: str, params: LpipsParams, restored: Image, clear: Image) -> PerImage:
+    try:
+        return perceptual.lpips(params, restored, clear)
+    except InputError as error:
+        raise InputError(id, f"{error.subject} {error.reason}") from error
 
 
 def _keep(folder: pathlib.Path, stem: str, image: np.ndarray, *, full: bool) -> str:

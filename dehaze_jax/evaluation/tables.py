@@ -3,8 +3,7 @@
 from rich.table import Table
 
 from dehaze_jax.evaluation.page import DIGITS, TITLES
-from dehaze_jax.evaluation.report import Report
-from dehaze_jax.metrics.protocols import PROTOCOLS
+from dehaze_jax.evaluation.report import Report, scores_of
 
 
 def as_table(report: Report) -> Table:
@@ -16,7 +15,7 @@ def as_table(report: Report) -> Table:
         table.add_column(method, justify="right", overflow="fold")
     summary = report.summary()
     for name in report.protocols:
-        for score in PROTOCOLS[name].scores:
+        for score in scores_of(name):
             means = (summary[method][name][score]["mean"] for method in report.methods)
             cells = (f"{mean:.{DIGITS[score]}f}" for mean in means)
             table.add_row(name, TITLES[score], *cells)

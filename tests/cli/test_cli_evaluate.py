@@ -61,6 +61,22 @@ def test_prints_a_table_and_writes_the_report(folders, tmp_path, run):
     assert summary["dataset"] == "my set"
 
 
+def test_lpips(folders, lpips_files, tmp_path, run):
+    for side in (folders[1], folders[3]):
+        for path in side.iterdir():
+            image.write(path, np.tile(image.read(path).pixels, (2, 2, 1)))
+    code, out, _ = run(*folders, "--lpips", *lpips_files)
+    assert code == 0
+    (line,) = (line for line in out.splitlines() if "lpips-alex" in line)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    mean = summary["scores"]["hazy"]["lpips-alex"]["lpips"]["mean"]
+    assert mean > 0
+    assert line.count(f"{mean:.4f}") == 2
+    code, _, err = run(*folders, "--lpips", lpips_files[0])
+    assert code == 1
+    assert "alexnet.safetensors: holds no lin0.model.1.weight" in err
+
+
 def test_options(folders, tmp_path, run):
     code, out, _ = run(*folders, "--limit", "1", "--name", "first", "--protocols", "y-full")
     assert code == 0

@@ -4,14 +4,15 @@ import json
 import os
 import statistics
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from dehaze_jax import image
+from dehaze_jax import image, metrics
 from dehaze_jax.data import pair_folders
 from dehaze_jax.errors import InputError
-from dehaze_jax.evaluation import BASELINES, evaluate
+from dehaze_jax.evaluation import BASELINES, evaluate, load_lpips
 from dehaze_jax.haze import dark_channel_restore
 
 COUNT = 3
@@ -70,6 +71,35 @@ def test_dark_channel_is_the_library_function():
     expected = np.asarray(dark_channel_restore(image.to_float(hazy) + np.float32(0)))
     restored = BASELINES["dark-channel"](hazy)
     np.testing.assert_allclose(restored, expected * 255, atol=0.501)
+
+
+def test_lpips_beside_the_protocols(folders, lpips_files):
+    weights = load_lpips(*lpips_files)
+    for side in ("hazy", "clear"):  # 30 rows are too few
+        for path in (folders / side).iterdir():
+            image.write(path, np.repeat(image.read(path).pixels, 2, axis=0))
+    report = run(folders, lpips=weights, protocols=("rgb-full",))
+    clear = image.to_float(image.read(folders / "clear" / "a & b 1.png").pixels)
+    hazy = image.to_float(image.read(folders / "hazy" / "a & b 1.png").pixels)
+    expected = metrics.lpips(weights, *map(jnp.asarray, (hazy, clear)))
+    assert report.values("hazy", "lpips-alex", "lpips")[1] == pytest.approx(float(expected))
+    means = {name: means["lpips-alex"]["lpips"]["mean"] for name, means in report.summary().items()}
+    assert means["undo"] < means["hazy"]
+    summary = json.loads((folders / "out" / "summary.json").read_text())
+    assert summary["protocols"]["lpips-alex"]["scores"] == ["lpips"]
+    assert len(summary["about"]["lpips-alex"]["weights"]) == 64
+    with open(folders / "out" / "scores.csv", newline="") as file:
+        (row,) = (r for r in csv.DictReader(file) if (r["id"], r["method"]) == ("a & b 1", "hazy"))
+    assert float(row["lpips-alex/lpips"]) == pytest.approx(float(expected), abs=1e-6)
+    page = (folders / "out" / "index.html").read_text()
+    assert "LPIPS ↓" in page
+    best = min(means.values())
+    assert f'<td class="best">{best:.4f}' in page
+
+
+def test_pictures_that_are_too_small_for_lpips(folders, lpips_files):
+    with pytest.raises(InputError, match="the first: a & b 0: lpips needs 31 pixels a side"):
+        run(folders, lpips=load_lpips(*lpips_files))
 
 
 def test_files_agree_with_the_report(folders):
