@@ -47,7 +47,7 @@ class Restore:
     TIFF in parts."""
 
 
-_SAID = {"stream": ", in parts", "devices": ", on several devices"}
+_SAID = {"stream": "in parts", "devices": "on several devices"}
 
 
 def main(args: list[str]) -> int:
@@ -111,7 +111,9 @@ def main(args: list[str]) -> int:
                 errors.print(str(result.error))
                 continue
             height, width = result.size or (0, 0)
-            way = _SAID.get(result.way.name, "") if result.way is not None else ""
+            way = ""
+            if result.way is not None and result.way.name in _SAID:
+                way = f", {_SAID[result.way.name]}: {result.way.reason}"
             out.print(
                 f"{result.job.source} -> {result.job.target}: {width} x {height}, "
                 f"{result.seconds:.1f} s{how}{way}"

@@ -5,26 +5,23 @@ import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
 from dehaze_jax.errors import InputError
-from dehaze_jax.image.atomic import replacing
 from dehaze_jax.image.files import read, write
 from dehaze_jax.image.picture import Picture
-from dehaze_jax.image.ranges import from_float
-from dehaze_jax.image.rows import ROW_SUFFIXES, Layout, read_layout
+from dehaze_jax.image.rows import Layout, read_layout
 from dehaze_jax.restoring.comparing import side_by_side
 from dehaze_jax.restoring.cutting import Finish, Progress
-from dehaze_jax.restoring.mapping import PictureMaps
-from dehaze_jax.restoring.planning import Job, MapFiles
-from dehaze_jax.restoring.streaming import Streams, stream_file
+from dehaze_jax.restoring.mapping import PictureMaps, write_maps
+from dehaze_jax.restoring.planning import Job
+from dehaze_jax.restoring.streaming import Streams, choose_file_way, stream_file
 from dehaze_jax.restoring.ways import Way
 
 _COMPARISON_WIDTH = 1280
-_TINY = np.finfo(np.float32).tiny
 _NO_MEMORY = "RESOURCE_EXHAUSTED"
 
 
@@ -42,7 +39,7 @@ class FindsMaps(Restores, Protocol):
     """What a `Restorer` does where maps are asked for."""
 
     def restore_with_maps(
-        self, image: np.ndarray, *, progress: Progress | None = None
+        self, image: np.ndarray, *, progress: Progress | None = None, way: Way | None = None
     ) -> tuple[np.ndarray, PictureMaps]:
         """A picture of the same shape and type, and its maps."""
         ...
@@ -56,7 +53,8 @@ class Result:
         job: its files.
         size: height and width; None if the picture could not be read.
         way: how it was restored; None if the restorer has no choice.
-        seconds: time of restoring it, without reading and writing unless it was streamed.
+        seconds: time of restoring it, without reading and writing unless it was streamed; what was
+            done while the picture before was restored counts as well.
         error: the reason why there is no result; None if all went well.
     """
 
@@ -75,11 +73,11 @@ def restore_picture(
 
 
 def _restore_with_maps(
-    picture: Picture, restorer: Restores, progress: Progress | None
+    picture: Picture, restorer: Restores, progress: Progress | None, way: Way | None
 ) -> tuple[Picture, PictureMaps]:
     if not isinstance(restorer, FindsMaps):
         raise InputError("maps", "are asked for of a function that only restores")
-    pixels, maps = restorer.restore_with_maps(_pixels_of(picture), progress=progress)
+    pixels, maps = restorer.restore_with_maps(_pixels_of(picture), progress=progress, way=way)
     return _with_pixels(picture, pixels), maps
 
 
@@ -122,12 +120,12 @@ def restore_files(
         ahead = read_next()
         while ahead is not None:
             work = ahead.result()
-            ahead = read_next()
             if work.alone:
                 if behind is not None:
                     yield behind.result()
                     behind = None
                 work = _decide(work, restorer)
+            ahead = read_next()
             restored = _restore(work, restorer, progress)
             if behind is not None:
                 yield behind.result()
@@ -173,16 +171,22 @@ def _prepare(job: Job, restorer: Restores) -> _Work:
             return work.failed(_named(error, job.source))
         work = _Work(result=Result(job=job, size=(layout.height, layout.width)), layout=layout)
         try:
-            way = _choose_way(job, layout, restorer)
+            way = choose_file_way(job, layout, restorer)
         except InputError:
             return work  # there may be room when the picture before is written
         if not way.ahead:
             return work
         work = _read(_Work(result=dataclasses.replace(work.result, way=way), layout=layout))
         hazy = work.hazy
-        if hazy is None or job.maps is not None:
+        # Several devices have room for one picture, as far as is known.
+        if hazy is None or job.maps is not None or way.name == "devices":
             return work
-        return _attempt(work, lambda: dataclasses.replace(work, finish=_begin(hazy, way, restorer)))
+        try:
+            return _attempt(
+                work, lambda: dataclasses.replace(work, finish=_begin(hazy, way, restorer))
+            )
+        except _NoMemory:
+            return work  # there may be room when the picture before is written
     return _read(work)
 
 
@@ -192,42 +196,12 @@ def _decide(work: _Work, restorer: Restores) -> _Work:
     if layout is None or not isinstance(restorer, Streams):
         return work
     try:
-        way = _choose_way(job, layout, restorer)
+        way = choose_file_way(job, layout, restorer)
     except InputError as error:
         return work.failed(_named(error, job.source))
     in_rows = way.name == "stream" and layout.obstacle is None
     result = dataclasses.replace(work.result, way=way)
     return dataclasses.replace(work, result=result, in_rows=in_rows)
-
-
-def _choose_way(job: Job, layout: Layout, restorer: Streams) -> Way:
-    # What is made of the whole picture beside the result needs it whole.
-    in_rows = job.comparison is None and job.maps is None
-    to_rows = job.target.suffix.lower() in ROW_SUFFIXES
-
-    def choose(reads_rows: bool, writes_rows: bool) -> Way:
-        return restorer.choose_way(
-            layout.height,
-            layout.width,
-            layout.pixel_bytes,
-            maps=job.maps is not None,
-            file=True,
-            reads_rows=reads_rows,
-            writes_rows=writes_rows,
-            segment_bytes=layout.segment_bytes,
-        )
-
-    try:
-        return choose(in_rows and layout.obstacle is None, in_rows and to_rows)
-    except InputError as error:
-        refusal = error
-    try:
-        choose(reads_rows=True, writes_rows=True)
-    except InputError:
-        raise refusal from None
-    why = layout.obstacle or "only TIFF can be written in parts"
-    why = why if in_rows else "a comparison and maps need the whole"
-    raise InputError(refusal.subject, f"{refusal.reason}; in parts it would fit, but {why}")
 
 
 def _read(work: _Work) -> _Work:
@@ -256,10 +230,13 @@ def _restore(work: _Work, restorer: Restores, progress: Progress | None) -> _Wor
             finish = work.finish or _begin(work.hazy, way, restorer)
             restored = _with_pixels(work.hazy, finish(progress))
         elif work.hazy is not None:
-            restored, maps = _restore_with_maps(work.hazy, restorer, progress)
+            restored, maps = _restore_with_maps(work.hazy, restorer, progress, way)
         return dataclasses.replace(work, restored=restored, maps=maps, finish=None)
 
-    return _attempt(work, restore)
+    try:
+        return _attempt(work, restore)
+    except _NoMemory:
+        return work.failed(InputError(job.source, "restoring it needs more memory than there is"))
 
 
 def _begin(picture: Picture, way: Way | None, restorer: Restores) -> Finish:
@@ -269,8 +246,16 @@ def _begin(picture: Picture, way: Way | None, restorer: Restores) -> Finish:
     return lambda progress: restorer(pixels, progress=progress)
 
 
+class _NoMemory(Exception):
+    """There is not enough for a step."""
+
+
 def _attempt(work: _Work, step: Callable[[], _Work]) -> _Work:
-    """What a step of restoring makes of the work, with the time that it took; or why it failed."""
+    """What a step of restoring makes of the work, with the time that it took; or why it failed.
+
+    Raises:
+        _NoMemory: for want of memory.
+    """
     source = work.result.job.source
     start = time.perf_counter()
     try:
@@ -280,7 +265,7 @@ def _attempt(work: _Work, step: Callable[[], _Work]) -> _Work:
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and _NO_MEMORY not in str(error):
             raise
-        return work.failed(InputError(source, "restoring it needs more memory than there is"))
+        raise _NoMemory from error
     seconds = work.result.seconds + time.perf_counter() - start
     return dataclasses.replace(done, result=dataclasses.replace(done.result, seconds=seconds))
 
@@ -296,7 +281,7 @@ def _write(work: _Work) -> Result:
             pictures = {"hazy": work.hazy.pixels, "restored": work.restored.pixels}
             write(job.comparison, side_by_side(pictures, width=_COMPARISON_WIDTH))
         if job.maps is not None and work.maps is not None:
-            _write_maps(job.maps, work.maps)
+            write_maps(job.maps, work.maps)
     except (InputError, OSError) as error:
         return work.failed(_named(error, job.target)).result
     return work.result
@@ -308,12 +293,3 @@ def _named(error: InputError | OSError, file: pathlib.Path) -> InputError:
         # A restorer does not know the file's name.
         return error if error.subject != "picture" else InputError(file, error.reason)
     return InputError(error.filename or file, error.strerror or str(error))
-
-
-def _write_maps(files: MapFiles, maps: PictureMaps) -> None:
-    transmission, depth = maps.planes["transmission"], maps.planes["depth"]
-    write(files.transmission, from_float(transmission, np.uint16))
-    write(files.depth, from_float(depth / max(depth.max(), _TINY), np.uint16))
-    arrays: dict[str, Any] = {**maps.planes, **maps.values}
-    with replacing(files.arrays) as stream:
-        np.savez(stream, **arrays)

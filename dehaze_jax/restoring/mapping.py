@@ -1,7 +1,7 @@
 """What a method finds in a picture beside the restored one: transmission, depth, airlight."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,15 @@ import numpy as np
 
 from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
+from dehaze_jax.image.atomic import replacing
+from dehaze_jax.image.files import write
+from dehaze_jax.image.ranges import from_float
 from dehaze_jax.methods.protocol import Maps, Method, Rows
 from dehaze_jax.restoring.cutting import STRIP_PIXELS, Pixels, Progress, over_strips
+from dehaze_jax.restoring.planning import MapFiles
 from dehaze_jax.restoring.strips import check_finite, unit_of
+
+_TINY = np.finfo(np.float32).tiny
 
 
 class PictureMaps(NamedTuple):
@@ -75,6 +81,20 @@ def map_rows(
     return PictureMaps(
         planes, {name: np.asarray(value, np.float32) for name, value in values.items()}
     )
+
+
+def write_maps(files: MapFiles, maps: PictureMaps) -> None:
+    """Writes maps that have `transmission` and `depth`, each file atomically.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    transmission, depth = maps.planes["transmission"], maps.planes["depth"]
+    write(files.transmission, from_float(transmission, np.uint16))
+    write(files.depth, from_float(depth / max(depth.max(), _TINY), np.uint16))
+    arrays: dict[str, Any] = {**maps.planes, **maps.values}
+    with replacing(files.arrays) as stream:
+        np.savez(stream, **arrays)
 
 
 @jax.jit

@@ -193,13 +193,14 @@ class Restorer:
         return self._map(image, self._summarise(image), progress)
 
     def restore_with_maps(
-        self, image: np.ndarray, *, progress: Progress | None = None
+        self, image: np.ndarray, *, progress: Progress | None = None, way: Way | None = None
     ) -> tuple[np.ndarray, PictureMaps]:
         """The restored picture and its maps; what is global in it is computed once for both.
 
         Args:
             image: see `__call__`.
             progress: called with rows done and rows in all; every row counts twice.
+            way: of the restored picture, see `__call__`.
 
         Returns:
             What `__call__` and `maps` return.
@@ -209,7 +210,7 @@ class Restorer:
         """
         maps_of(self.method)
         image = _check(image)
-        way = self._choose_way(image, maps=True)
+        way = way or self._choose_way(image, maps=True)
         context = self._summarise(image)
         restored = self._render(image, context, _half(progress, 0), way)
         return restored, self._map(image, context, _half(progress, 1))

@@ -7,9 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from dehaze_jax.errors import InputError
 from dehaze_jax.image.picture import Picture
-from dehaze_jax.image.rows import open_rows, write_rows
+from dehaze_jax.image.rows import ROW_SUFFIXES, Layout, open_rows, write_rows
 from dehaze_jax.restoring.cutting import Finish, PixelRows, Progress, ahead
+from dehaze_jax.restoring.planning import Job
 from dehaze_jax.restoring.ways import Way
 
 
@@ -30,6 +32,42 @@ class Streams(Protocol):
     ) -> Generator[np.ndarray, None, None]:
         """Restored rows from top to bottom."""
         ...
+
+
+def choose_file_way(job: Job, layout: Layout, restorer: Streams) -> Way:
+    """In which way a file is restored, by its size, its format and that of the result.
+
+    Raises:
+        InputError: there is too little memory for every way; says what keeps the picture from being
+            restored in parts.
+    """
+    # What is made of the whole picture beside the result needs it whole.
+    in_rows = job.comparison is None and job.maps is None
+    to_rows = job.target.suffix.lower() in ROW_SUFFIXES
+
+    def choose(reads_rows: bool, writes_rows: bool) -> Way:
+        return restorer.choose_way(
+            layout.height,
+            layout.width,
+            layout.pixel_bytes,
+            maps=job.maps is not None,
+            file=True,
+            reads_rows=reads_rows,
+            writes_rows=writes_rows,
+            segment_bytes=layout.segment_bytes,
+        )
+
+    try:
+        return choose(in_rows and layout.obstacle is None, in_rows and to_rows)
+    except InputError as error:
+        refusal = error
+    try:
+        choose(reads_rows=True, writes_rows=True)
+    except InputError:
+        raise refusal from None
+    why = layout.obstacle or "only TIFF can be written in parts"
+    why = why if in_rows else "a comparison and maps need the whole"
+    raise InputError(refusal.subject, f"{refusal.reason}; in parts it would fit, but {why}")
 
 
 def stream_file(

@@ -29,7 +29,7 @@ _WORK = 512
 _OVERVIEW = 24
 # For a pixel, of what is found beside the restored picture: two planes of float32, and what is made
 # of them for files.
-_MAPS = 24
+_MAPS = 32
 # Bands under way: read ahead, worked on, restored, and being written.
 _BANDS = 6
 # A file's picture for each: its pixels, the restored ones, and both what a decoder or an encoder
@@ -145,7 +145,7 @@ def choose_way(
         if device_memory is None:
             shared["the work on devices"] = _WORK * pixels
         if _fits(sum(shared.values()), memory, _SHARE) and _fits(each, device_memory, _SHARE):
-            return way("devices", f"there are {devices}", shared)
+            return way("devices", "they have room for it", shared)
     if task.writes_rows and _fits(sum(streamed.values()), memory, _SHARE):
         if task.reads_rows and pixels > STREAM_PIXELS:
             return way("stream", "it is so large that holding it gains nothing", streamed)

@@ -207,7 +207,7 @@ def test_several_devices(tmp_path, as_asked, run):
     image.write(tmp_path / "in.png", COLOURS)
     code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png", "--devices", "4")
     assert code == 0
-    assert out[0].endswith(", 28 evaluations, on several devices")
+    assert out[0].endswith(", 28 evaluations, on several devices: they have room for it")
     restored = image.read(tmp_path / "out.png").pixels
     np.testing.assert_allclose(restored, COLOURS / 2, atol=0.501)
 
@@ -217,7 +217,9 @@ def test_tiff_in_parts(tmp_path, as_asked, run, monkeypatch):
     image.write(tmp_path / "in.tif", COLOURS)
     code, out, _ = run(tmp_path / "in.tif", tmp_path / "out.tif", "--memory", "1.5")
     assert code == 0
-    assert out[0].endswith(", 28 evaluations, in parts")
+    assert out[0].endswith(
+        ", 28 evaluations, in parts: it is so large that holding it gains nothing"
+    )
     restored = image.read(tmp_path / "out.tif").pixels
     np.testing.assert_allclose(restored, COLOURS / 2, atol=0.501)
 

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -220,3 +221,73 @@ def test_the_next_picture_is_begun_while_one_is_restored(tmp_path):
     for value in (2, 3, 4):
         restored = image.read(tmp_path / "out" / f"{value}.png").pixels
         np.testing.assert_array_equal(restored, np.full((4, 5, 3), value // 2))
+
+
+class Crowded(Beginner):
+    """Has no memory to begin a picture while another is there."""
+
+    way = Way(name="strips", reason="there is room", memory=1, ahead=True)
+
+    def choose_way(self, *_, **__):
+        return self.way
+
+    def begin(self, image, *, way=None):
+        if threading.current_thread() is not threading.main_thread():
+            self.begun.append(way)
+            raise MemoryError
+        return lambda progress: halve(image, progress=progress)
+
+
+def make_three(folder):
+    folder.mkdir()
+    for value in (2, 4, 6):
+        image.write(folder / f"{value}.png", np.full((4, 5, 3), value, np.uint8))
+
+
+def test_what_cannot_be_begun_ahead_is_begun_later(tmp_path):
+    make_three(tmp_path / "in")
+    restorer = Crowded()
+    results = list(restore_files(plan([tmp_path / "in"], tmp_path / "out"), restorer))
+    assert [result.error for result in results] == [None] * 3
+    assert len(restorer.begun) == 3
+
+
+def test_nothing_is_begun_ahead_on_several_devices(tmp_path):
+    make_three(tmp_path / "in")
+    restorer = Crowded()
+    restorer.way = dataclasses.replace(restorer.way, name="devices")
+    results = list(restore_files(plan([tmp_path / "in"], tmp_path / "out"), restorer))
+    assert [result.error for result in results] == [None] * 3
+    assert restorer.begun == []
+
+
+def test_a_large_picture_is_decided_on_with_nothing_else_in_memory(tmp_path, monkeypatch):
+    """The one after it is small; it is read when the way of the large one is chosen."""
+    make_three(tmp_path / "in")
+    done = []
+
+    def noted(what, call):
+        def spied(path, *rest):
+            done.append((what, path.name))
+            return call(path, *rest)
+
+        return spied
+
+    monkeypatch.setattr("dehaze_jax.restoring.jobs.read", noted("read", image.read))
+    monkeypatch.setattr("dehaze_jax.restoring.jobs.write", noted("write", image.write))
+    ways = iter((True, False, None, True))  # of the second twice, and then of the third
+
+    class Choosing(Beginner):
+        def choose_way(self, *_, **__):
+            ahead = next(ways)
+            if ahead is None:
+                time.sleep(0.2)  # in which the third could be read
+                done.append(("chosen", "4.png"))
+            return Way(name="strips", reason="there is room", memory=1, ahead=bool(ahead))
+
+        def begin(self, image, *, way=None):
+            return lambda progress: halve(image, progress=progress)
+
+    list(restore_files(plan([tmp_path / "in"], tmp_path / "out"), Choosing()))
+    assert done[:3] == [("read", "2.png"), ("write", "2.png"), ("chosen", "4.png")]
+    assert ("read", "6.png") in done[3:]

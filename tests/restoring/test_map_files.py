@@ -69,7 +69,7 @@ def test_a_depth_of_zero_everywhere(tmp_path):
         def __call__(self, pixels, *, progress=None):
             return pixels
 
-        def restore_with_maps(self, pixels, *, progress=None):
+        def restore_with_maps(self, pixels, *, progress=None, way=None):
             plane = np.zeros(pixels.shape[:2], np.float32)
             return pixels, PictureMaps({"transmission": plane + 1, "depth": plane}, {})
 

@@ -9,7 +9,7 @@ import pytest
 
 from dehaze_jax import restoring
 from dehaze_jax.errors import InputError
-from dehaze_jax.restoring import Restorer
+from dehaze_jax.restoring import Restorer, Way
 
 SCALE = {"uint8": 255, "uint16": 65535, "float16": 1, "float32": 1, "float64": 1}
 
@@ -68,6 +68,23 @@ def test_maps_alone_restore_nothing(mapping, variables, maps_twin):
     image = picture(9, 8, 3)
     maps = Restorer(dataclasses.replace(mapping, render=render), variables).maps(image)
     assert_maps(maps, maps_twin(image))
+
+
+@pytest.mark.devices
+def test_the_way_that_is_given_is_taken(mapping, variables, twin, monkeypatch):
+    """By itself it would take both devices."""
+
+    def shared(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("dehaze_jax.restoring.strips.render_sharded", shared)
+    restorer = Restorer(mapping, variables, devices=jax.devices()[:2])
+    image = picture(21, 10, 3)
+    way = Way(name="strips", reason="there is room", memory=1, ahead=True)
+    restored, _ = restorer.restore_with_maps(image, way=way)
+    np.testing.assert_allclose(restored, twin(image), atol=1e-6)
+    with pytest.raises(AssertionError):
+        restorer.restore_with_maps(image)
 
 
 @pytest.mark.devices

@@ -67,13 +67,13 @@ def test_memory_of_a_stream_does_not_grow_with_the_height():
 
 
 def test_maps_are_held_beside_the_picture():
-    """Two planes of float32, twice, and a little more for their files."""
+    """Two planes of float32, their copies for files, and what is encoded."""
     plain, mapped = (
         choose_way(dataclasses.replace(PHOTO, maps=maps), memory=None).memory
         for maps in (False, True)
     )
-    assert mapped - plain == 24 * 2160 * 3840
-    with pytest.raises(InputError, match=r"6\.4 GB of it for its maps;"):
+    assert mapped - plain == 32 * 2160 * 3840
+    with pytest.raises(InputError, match=r"8\.6 GB of it for its maps;"):
         choose_way(dataclasses.replace(HUGE, maps=True, writes_rows=False), memory=8 * GB)
 
 
@@ -81,7 +81,7 @@ def test_reasons():
     assert choose_way(HUGE, memory=None).reason == "it is so large that holding it gains nothing"
     tight = choose_way(dataclasses.replace(HUGE, reads_rows=False), memory=9 * GB // 2)
     assert tight.reason.startswith("holding it takes 3.")
-    assert choose_way(PHOTO, memory=None, devices=2).reason == "there are 2"
+    assert choose_way(PHOTO, memory=None, devices=2).reason == "they have room for it"
 
 
 @pytest.mark.parametrize(
