@@ -1,14 +1,19 @@
 """A recording of some steps by JAX's profiler."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import jax
 
+from dehaze_jax.errors import InputError
 from dehaze_jax.methods.protocol import Scalars
 
 
 class Profile:
     """Records a range of steps; a context manager that ends a recording under way.
+
+    Raises `InputError` where it cannot be begun or written.
 
     Args:
         folder: for TensorBoard's profile plug-in, XProf or Perfetto.
@@ -23,13 +28,16 @@ class Profile:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._stop()
+    def __exit__(self, kind, *_):
+        # What ended the run is told, not what became of the recording.
+        with contextlib.suppress(*() if kind is None else (InputError,)):
+            self._stop()
 
     def before(self, step: int) -> None:
         """Begins to record where this is one of the steps."""
         if not self._records and self._first <= step <= self._last:
-            jax.profiler.start_trace(self._folder)
+            with self._refusals():
+                jax.profiler.start_trace(self._folder)
             self._records = self._any = True
 
     def after(self, step: int, scalars: Scalars) -> None:
@@ -45,5 +53,13 @@ class Profile:
 
     def _stop(self) -> None:
         if self._records:
-            jax.profiler.stop_trace()
             self._records = False
+            with self._refusals():
+                jax.profiler.stop_trace()
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # JAX's own errors are such too
+            raise InputError(self._folder, f"no profile can be written: {error}") from error

@@ -1,7 +1,7 @@
 """Paired differences over pictures, with bootstrap intervals over their scenes."""
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +26,7 @@ class Difference:
 
 
 def bootstrap(
-    differences: ArrayLike, scenes: Sequence[Hashable], *, resamples: int, seed: int = 0
+    differences: ArrayLike, scenes: Sequence[str], *, resamples: int, seed: int = 0
 ) -> Difference:
     """The mean of paired differences with its percentile interval over scenes.
 
@@ -54,7 +54,7 @@ def bootstrap(
 def compare(
     ours: Mapping[str, Sequence[float]],
     theirs: Mapping[str, Sequence[float]],
-    scenes: Sequence[Hashable],
+    scenes: Sequence[str],
     *,
     resamples: int,
 ) -> dict[str, Difference]:

@@ -99,7 +99,6 @@ def _recipes() -> tuple[Recipe, ...]:
         matching("matching, no LUT", {"lut_mode": "none"}),
         solved(SOLVER),
         solved("RK4, direct gradient", objective=_rollout(*rk4, rollout_gradient="direct")),
-        solved("RK4, 2 steps", own=Way("rk4", 2), evaluations=8),
         solved("Euler, 4 steps", own=Way("euler", 4)),
         solved(BOTH, evaluations=5, objective=_rollout(*rk4, kind="both")),
         solved("RK4, no LUT", method={"lut_mode": "none"}),
@@ -107,6 +106,7 @@ def _recipes() -> tuple[Recipe, ...]:
             solved(f"RK4, {backbone}", group="backbone", method={"backbone": backbone})
             for backbone in ("residual", "nafnet", "attention")
         ),
+        solved("RK4, 2 steps", own=Way("rk4", 2), evaluations=8),
     )
 
 

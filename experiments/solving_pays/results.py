@@ -107,8 +107,13 @@ class Results:
         """Compares two recipes, each in its own way, over what both were scored on."""
         ours, theirs = (self.pooled(name, RECIPES[name].own) for name in (recipe, base))
         both = [name for name in ours if name in theirs]
+        ours, theirs = (
+            {score: [of[name][score] for name in both] for score in of[both[0]]}
+            for of in (ours, theirs)
+        )
         return compare(
-            *({s: [of[name][s] for name in both] for s in of[both[0]]} for of in (ours, theirs)),
+            ours,
+            theirs,
             [self.scenes[name] for name in both],
             resamples=self.config.resamples,
         )

@@ -66,8 +66,8 @@ def run(
     if scenes is None:  # rendered pictures are named by scene and number
         scenes = {name: name.rpartition("_")[0] for part in held for name in part.ids}
     results = Results(config, variant, hazy, scenes, runs)
-    for number, fold in enumerate(folds):
-        for name in config.recipes:
+    for name in config.recipes:
+        for number, fold in enumerate(folds):
             seed = config.seeds[number % len(config.seeds)]
             found = _train_and_measure(config, RECIPES[name], fold, number, seed, output)
             runs.append(found)
@@ -77,8 +77,8 @@ def run(
                 highlight=False,
             )
             _write(results, output)
-            # Programs of one configuration are of no use to the next.
-            jax.clear_caches()
+        # Programs of one recipe are of no use to the next.
+        jax.clear_caches()
     _write_pictures(config, output, console)
     console.print(f"results in {output / 'report.md'}", highlight=False, soft_wrap=True)
     return results

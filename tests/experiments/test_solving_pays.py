@@ -93,7 +93,7 @@ class TestComparing:
     VALUES = np.random.default_rng(0).normal(0.3, 1.0, 40)
 
     def test_interval_against_scipy(self):
-        ours = bootstrap(self.VALUES, range(40), resamples=20_000)
+        ours = bootstrap(self.VALUES, list(map(str, range(40))), resamples=20_000)
         theirs = scipy.stats.bootstrap(
             (self.VALUES,), np.mean, n_resamples=20_000, method="percentile", rng=1
         ).confidence_interval
@@ -117,7 +117,7 @@ class TestComparing:
         ).confidence_interval
         assert ours.mean == pytest.approx(values.mean())
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
-        alone = bootstrap(values, range(78), resamples=2_000)
+        alone = bootstrap(values, list(map(str, range(78))), resamples=2_000)
         assert ours.high - ours.low > 2 * (alone.high - alone.low)
 
     def test_less_of_a_colour_difference_is_better(self):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from dehaze_jax.haze import PRESETS, HazeConfig
 from dehaze_jax.methods.config import OptimiserConfig
 from dehaze_jax.storage import Checkpoints, RunDirectory, load_weights, save_weights
 from dehaze_jax.training import MeshConfig, TrainConfig, train
+from dehaze_jax.training.profiling import Profile
 from dehaze_jax.training.step import train_step as training_step
 
 QUIET = rich.console.Console(quiet=True)
@@ -519,6 +521,30 @@ def test_the_best_weights_are_kept(toy, tmp_path, monkeypatch):
 def test_some_steps_are_profiled(toy, tmp_path, steps):
     train(make_config(tmp_path, profile_steps=steps), console=QUIET)
     assert list((tmp_path / "profile").glob("**/*.xplane.pb"))
+
+
+def test_a_profile_that_cannot_be_written(toy, tmp_path, monkeypatch):
+    """The profiler's own is not tried: a recording that failed cannot be ended, nor another begun.
+
+    An error of the run comes first, where there is one.
+    """
+
+    def full(*_):
+        raise RuntimeError("INTERNAL: no space left on device")
+
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda folder: None)
+    monkeypatch.setattr(jax.profiler, "stop_trace", full)
+    told = f"{tmp_path / 'profile'}: no profile can be written: INTERNAL: no space left on device"
+    with pytest.raises(InputError, match=re.escape(told)):
+        train(make_config(tmp_path, profile_steps=(2, 3)), console=QUIET)
+
+    def fail():
+        with Profile(tmp_path / "profile", (1, 2)) as profile:
+            profile.before(1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
 
 def test_no_step_is_profiled_unless_asked_for(toy, tmp_path):
