@@ -89,19 +89,19 @@ def _recipes() -> tuple[Recipe, ...]:
         single(ONE_STEP),
         single(AGAIN, other_seed=100),
         single(LONGER, longer=4),
-        single("one step, no LUT", method={"lut_mode": "none"}),
         matching(MATCHING),
+        solved(SOLVER),
+        solved(BOTH, evaluations=5, objective=_rollout(*rk4, kind="both")),
+        solved("RK4, direct gradient", objective=_rollout(*rk4, rollout_gradient="direct")),
+        solved("Euler, 4 steps", own=Way("euler", 4)),
+        single("one step, no LUT", method={"lut_mode": "none"}),
+        solved("RK4, no LUT", method={"lut_mode": "none"}),
+        matching("matching, no LUT", {"lut_mode": "none"}),
         matching("matching, early times", times="logit_normal"),
         matching("matching, noise 0.05", state_noise=0.05),
         matching("matching, end point", on="endpoint"),
         matching("matching, scattering path", path="scattering"),
         matching("matching, hazy not read", {"condition_on_hazy": False}),
-        matching("matching, no LUT", {"lut_mode": "none"}),
-        solved(SOLVER),
-        solved("RK4, direct gradient", objective=_rollout(*rk4, rollout_gradient="direct")),
-        solved("Euler, 4 steps", own=Way("euler", 4)),
-        solved(BOTH, evaluations=5, objective=_rollout(*rk4, kind="both")),
-        solved("RK4, no LUT", method={"lut_mode": "none"}),
         *(
             solved(f"RK4, {backbone}", group="backbone", method={"backbone": backbone})
             for backbone in ("residual", "nafnet", "attention")
@@ -111,7 +111,7 @@ def _recipes() -> tuple[Recipe, ...]:
 
 
 RECIPES = {recipe.name: recipe for recipe in _recipes()}
-"""All by name. `RK4` is trained through one step, four evaluations; its backbone is the U-Net."""
+"""All by name, what the answer needs most first. `RK4` is trained through one step, four evaluations; its backbone is the U-Net."""
 
 CURVES = (ONE_STEP, MATCHING, SOLVER, BOTH)
 """Recipes that are restored with in many ways."""
