@@ -111,7 +111,10 @@ def _recipes() -> tuple[Recipe, ...]:
 
 
 RECIPES = {recipe.name: recipe for recipe in _recipes()}
-"""All by name, what the answer needs most first. `RK4` is trained through one step, four evaluations; its backbone is the U-Net."""
+"""All by name, what the answer needs most first.
+
+`RK4` is trained through one step, four evaluations; its backbone is the U-Net.
+"""
 
 CURVES = (ONE_STEP, MATCHING, SOLVER, BOTH)
 """Recipes that are restored with in many ways."""
