@@ -177,7 +177,7 @@ class Checkpoints:
         except Exception as error:  # TensorStore and JSON errors have no common class
             if _is_of_devices(error):
                 raise
-            raise InputError(self.folder / str(step), f"is damaged: {error}") from error
+            raise _damaged(self.folder / str(step), str(error)) from error
         return read["state"], read["position"]
 
     def _checked(self, step: int | None) -> int:
@@ -192,15 +192,13 @@ class Checkpoints:
         try:
             sizes = json.loads((folder / _SIZES).read_bytes())
         except (OSError, ValueError) as error:
-            raise InputError(folder, f"is damaged: no list of its files ({_SIZES})") from error
+            raise _damaged(folder, f"no list of its files ({_SIZES})") from error
         for name, size in sizes.items():
             file = folder / name
             if not file.is_file():
-                raise InputError(folder, f"is damaged: {name} is missing")
+                raise _damaged(folder, f"{name} is missing")
             if file.stat().st_size != size:
-                raise InputError(
-                    folder, f"is damaged: {name} has {file.stat().st_size} bytes of {size}"
-                )
+                raise _damaged(folder, f"{name} has {file.stat().st_size} bytes of {size}")
         return step
 
     def _saved(self, step: int) -> Tree:
@@ -254,6 +252,10 @@ class _SavingErrors:
         else:
             reason = str(error).split("[tensorstore_spec")[0]
         raise InputError(self.folder, f"checkpoint not saved: {reason}") from error
+
+
+def _damaged(folder: pathlib.Path, how: str) -> InputError:
+    return InputError(folder, f"is damaged: {how}; without this folder the one before is taken")
 
 
 def _is_of_devices(error: Exception) -> bool:

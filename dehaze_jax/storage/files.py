@@ -16,6 +16,8 @@ def as_input_error(subject: str | os.PathLike[str], doing: str) -> Iterator[None
     """Turns an `OSError` inside into an `InputError` about `subject`."""
     try:
         yield
+    except FileExistsError as error:  # of `mkdir`, which folders do not disturb
+        raise InputError(subject, f"{doing}: is a file, not a folder") from error
     except OSError as error:
         raise InputError(subject, f"{doing}: {error.strerror or error}") from error
 

@@ -32,5 +32,5 @@ class StopRequest:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         if self.signal is None:  # the loop may be compiling, for minutes
-            os.write(2, b"stopping after this step; a second Ctrl-C ends at once\n")
+            os.write(2, b"stopping soon, with a checkpoint; a Ctrl-C from now on ends at once\n")
         self.signal = number

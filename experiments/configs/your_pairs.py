@@ -10,7 +10,8 @@ r"""Training from scratch, or fine-tuning, on pictures of your own.
         --data.clear my_clear
 
 Flow matching and a loss through the solver on 256-pixel crops. On two CPU cores a step takes
-seconds: use a GPU, or `fine_tune`, or `smoke`, which takes a minute.
+seconds: use a GPU, or `fine_tune`, or `smoke`, which takes a minute or two, nearly all of it
+compiling.
 `unpaired` learns from two folders of pictures that have nothing to do with each other. `clear`
 needs clear pictures alone: haze is rendered onto them in every step.
 """

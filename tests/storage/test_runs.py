@@ -86,7 +86,7 @@ def test_a_non_finite_metric_is_still_json(run):
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(InputError, match=r"run: cannot be used as a run directory: File exists"):
+    with pytest.raises(InputError, match=r"run: cannot be used as a run directory: is a file"):
         RunDirectory(tmp_path / "run")
 
 
