@@ -1,3 +1,4 @@
+import os
 import pathlib
 import re
 import shutil
@@ -16,8 +17,13 @@ SCRIPT = pathlib.Path(__file__).parents[2] / "experiments" / "survival" / "kill.
 def kill(folder, kills) -> str:
     """What `kill.py` tells at the end; it ends non-zero where anything is lost."""
     options = ["--kills", str(kills), "--output", str(folder)]
+    environment = {**os.environ, "XLA_FLAGS": ""}  # one device, as outside the tests
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, check=False
+        [sys.executable, str(SCRIPT), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

@@ -48,5 +48,5 @@ def test_gradients_are_the_same(remat):
 
 def test_each_takes_less_memory_than_the_one_before():
     none, pixels, stages = (run(remat)[1] for remat in ("none", "pixels", "stages"))
-    assert pixels < 0.7 * none
-    assert stages < 0.7 * pixels
+    assert pixels < 0.8 * none
+    assert stages < 0.8 * pixels
