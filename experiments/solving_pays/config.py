@@ -33,6 +33,7 @@ class Recipe:
         group: what it belongs to.
         own: the solve that the recipe is meant for; what it is judged by.
         evaluations: of the field in a training step; they are nearly all of its cost.
+        operations: of an evaluation, about, by those of the others.
         longer: training steps as a multiple of those of the others.
         other_seed: added to the seed of the others.
         method: fields of `DehazeFlowConfig` that differ.
@@ -43,6 +44,7 @@ class Recipe:
     group: str
     own: Way
     evaluations: int
+    operations: int = 1
     longer: int = 1
     other_seed: int = 0
     method: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -52,9 +54,13 @@ class Recipe:
 ONE_STEP = "one step"
 AGAIN = "one step, other seeds"
 LONGER = "one step, longer"
+WIDER = "one step, wider"
 MATCHING = "matching"
 SOLVER = "RK4"
 BOTH = "RK4 + matching"
+
+
+_WIDTH = 24
 
 
 def _rollout(solver: str, steps: int, **objective: Any) -> dict[str, Any]:
@@ -92,6 +98,8 @@ def _recipes() -> tuple[Recipe, ...]:
         matching(MATCHING),
         solved(SOLVER),
         solved(BOTH, evaluations=5, objective=_rollout(*rk4, kind="both")),
+        # Twice the channels have four times the multiplications.
+        single(WIDER, operations=4, method={"width": 2 * _WIDTH}),
         solved("RK4, direct gradient", objective=_rollout(*rk4, rollout_gradient="direct")),
         solved("Euler, 4 steps", own=Way("euler", 4)),
         single("one step, no LUT", method={"lut_mode": "none"}),
@@ -136,7 +144,7 @@ class StudyConfig:
     """Pictures of a step."""
     backbone: str = "unet"
     """Backbone of the purifier, unless the recipe says another."""
-    width: int = 24
+    width: int = _WIDTH
     """Channels of the backbone."""
     proxy_size: int = 64
     """Side of the proxy."""
@@ -169,10 +177,9 @@ class StudyConfig:
     ) -> training.TrainConfig:
         """One training."""
         steps = self.train_steps * recipe.longer
-        method = {"backbone": self.backbone, **recipe.method}
+        method = {"backbone": self.backbone, "width": self.width, **recipe.method}
         return training.TrainConfig(
             method=methods.DehazeFlowConfig(
-                width=self.width,
                 proxy_size=self.proxy_size,
                 grid_size=self.grid_size,
                 objective=methods.ObjectiveConfig(**recipe.objective),
