@@ -90,7 +90,8 @@ def _train_and_measure(
     workdir = _workdir(output, recipe.name, number)
     train = config.train_config(recipe, seed, fold, str(workdir))
     asked = {
-        "config": storage.config_to_dict(train),
+        # Without its folders: a study that was moved goes on.
+        "config": storage.config_to_dict(config.train_config(recipe, seed, "", "")),
         "data": data.fingerprint(train.data),
         "ways": config.ways,
         "straightness_steps": config.straightness_steps,

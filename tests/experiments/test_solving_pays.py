@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -235,10 +236,12 @@ class TestStudy:
         assert set(results.scenes) == set(results.untouched())
         assert len(results.scenes) == 2 * len(set(results.scenes.values()))
 
-    def test_goes_on_and_refuses_another_configuration(self, smoke):
+    def test_goes_on_and_refuses_another_configuration(self, smoke, tmp_path):
         config, output, results = smoke
         again = run(config, output, pairs=None, console=QUIET)
         assert again.runs == results.runs
+        moved = shutil.copytree(output, tmp_path / "moved")
+        assert run(config, moved, pairs=None, console=QUIET).runs == results.runs
         other = dataclasses.replace(config, learning_rate=1e-3)
         with pytest.raises(InputError, match="is the result of another configuration"):
             run(other, output, pairs=None, console=QUIET)
