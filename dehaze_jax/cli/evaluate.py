@@ -39,9 +39,9 @@ class Evaluate:
     """Steps of the solver."""
     protocols: tuple[str, ...] = ("rgb-full", "rgb-ssim256", "y-full")
     """Ids of protocols; the first ranks the pictures."""
-    lpips: Annotated[tuple[pathlib.Path, ...], tyro.conf.arg(metavar="FILE [FILE]")] = ()
-    """Also report LPIPS, with these weights: AlexNet and the linear weights, in one file or two;
-    .safetensors, or what PyTorch wrote, if it is installed."""
+    lpips: Annotated[tuple[pathlib.Path, ...] | None, tyro.conf.arg(metavar="FILE [FILE]")] = None
+    """Also report LPIPS with these weights: AlexNet and the linear ones, in one file or two,
+    safetensors or, where PyTorch is installed, its own."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Score the first so many pairs only."""
     full_pictures: bool = False

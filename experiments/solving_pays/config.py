@@ -33,7 +33,6 @@ class Recipe:
         group: what it belongs to.
         own: the solve that the recipe is meant for; what it is judged by.
         evaluations: of the field in a training step; they are nearly all of its cost.
-        operations: of an evaluation, about, by those of the others.
         longer: training steps as a multiple of those of the others.
         other_seed: added to the seed of the others.
         method: fields of `DehazeFlowConfig` that differ.
@@ -44,7 +43,6 @@ class Recipe:
     group: str
     own: Way
     evaluations: int
-    operations: int = 1
     longer: int = 1
     other_seed: int = 0
     method: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -54,7 +52,6 @@ class Recipe:
 ONE_STEP = "one step"
 AGAIN = "one step, other seeds"
 LONGER = "one step, longer"
-WIDER = "one step, wider"
 MATCHING = "matching"
 SOLVER = "RK4"
 BOTH = "RK4 + matching"
@@ -98,8 +95,7 @@ def _recipes() -> tuple[Recipe, ...]:
         matching(MATCHING),
         solved(SOLVER),
         solved(BOTH, evaluations=5, objective=_rollout(*rk4, kind="both")),
-        # Twice the channels have four times the multiplications.
-        single(WIDER, operations=4, method={"width": 2 * _WIDTH}),
+        single("one step, wider", method={"width": 2 * _WIDTH}),
         solved("RK4, direct gradient", objective=_rollout(*rk4, rollout_gradient="direct")),
         solved("Euler, 4 steps", own=Way("euler", 4)),
         single("one step, no LUT", method={"lut_mode": "none"}),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from solving_pays.comparing import Difference, verdict
-from solving_pays.config import AGAIN, CURVES, LONGER, ONE_STEP, RECIPES, WIDER, Way
+from solving_pays.config import AGAIN, CURVES, LONGER, ONE_STEP, RECIPES, Way
 from solving_pays.folds import SETS, set_of
 from solving_pays.results import Results
 from studies.records import machine_line, markdown_table
@@ -61,13 +61,9 @@ def as_markdown(results: Results) -> str:
         f"`{AGAIN}` shows it.",
         _difference_table(results, ONE_STEP),
     ]
-    for base, said in (
-        (LONGER, "which costs what training RK4 does"),
-        (WIDER, "which costs what RK4 does, in training and when it is used"),
-    ):
-        if base in results.recipes:
-            parts += [f"Against `{base}`, {said}; some others cost more or less:"]
-            parts += [_difference_table(results, base)]
+    if LONGER in results.recipes:
+        parts += [f"Against `{LONGER}`, which costs what RK4 does; others cost more or less:"]
+        parts += [_difference_table(results, LONGER)]
     parts += [
         "## Steps",
         "![PSNR and sharpness against evaluations](steps.png)",
@@ -92,16 +88,16 @@ def as_markdown(results: Results) -> str:
 
 
 def findings(results: Results) -> list[str]:
-    """Which recipes pay, against one step; of those that cost as much, against more of it."""
+    """Which recipes pay, against one step; of those that cost as much, against the longer one."""
     lines = []
-    bases = [base for base in (ONE_STEP, LONGER, WIDER) if base in results.recipes]
+    bases = [base for base in (ONE_STEP, LONGER) if base in results.recipes]
     for base in bases:
         for outcome, said in _SAID.items():
             names = [
                 name
                 for name in results.recipes
                 if name not in bases
-                and (base == ONE_STEP or _cost(name) == _cost(base))
+                and (base == ONE_STEP or _cost(name) == _cost(LONGER))
                 and RECIPES[name].group != "backbone"
                 and verdict(results.difference(name, base)) == outcome
             ]
@@ -118,9 +114,8 @@ def findings(results: Results) -> list[str]:
 
 
 def _cost(name: str) -> int:
-    """Operations in all of a training, by those of `one step`."""
-    recipe = RECIPES[name]
-    return recipe.evaluations * recipe.operations * recipe.longer
+    """Evaluations of the field in all of a training, by those of `one step`."""
+    return RECIPES[name].evaluations * RECIPES[name].longer
 
 
 def _rows(results: Results) -> list[list[str]]:
