@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from studies.landscapes import Landscapes
 
 from dehaze_jax import data, methods, training
-from dehaze_jax.errors import check_fields
+from dehaze_jax.errors import InputError, check_fields
 
 
 class Way(NamedTuple):
@@ -165,6 +165,10 @@ class StudyConfig:
     """Rendered pictures in place of the user's pairs; there is one fold then."""
 
     def __post_init__(self):
+        unknown = [name for name in self.recipes if name not in RECIPES]
+        if unknown:
+            known = ", ".join(RECIPES)
+            raise InputError("recipes", f"no recipe {unknown[0]!r}; there are {known}")
         rule = ONE_STEP in self.recipes, f"must hold {ONE_STEP!r}"
         check_fields(self, {"recipes": rule})
 

@@ -32,7 +32,7 @@ def as_markdown(results: Results) -> str:
         f"{len(pictures)} pictures ({kind}) of which each is scored by a training that has not "
         f"seen its scene: {len(results.hazy)} parts, each with a seed of its own. "
         f"{config.train_steps} steps of {config.batch_size} pictures of {config.crop_size} pixels "
-        "unless a recipe is longer. Protocol `rgb-full`.",
+        "unless a recipe is longer. Protocol `rgb-full`." + _not_run(results),
         "## Answer",
         "\n".join(f"* {line}" for line in findings(results)),
         "![differences from one step](differences.png)",
@@ -85,6 +85,11 @@ def as_markdown(results: Results) -> str:
         "![hazy, restored and clear pictures](pictures.jpg)",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _not_run(results: Results) -> str:
+    left = [name for name in RECIPES if name not in results.recipes]
+    return f" Not run: {', '.join(left)}." if left else ""
 
 
 def findings(results: Results) -> list[str]:

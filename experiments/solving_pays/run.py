@@ -1,6 +1,7 @@
-"""Does solving a learnt flow pay, against the same network in one step?
+r"""Does solving a learnt flow pay, against the same network in one step?
 
-    python experiments/solving_pays/run.py --pairs DATA [--variant smoke|full] --output DIR
+    python experiments/solving_pays/run.py --pairs DATA [--variant smoke|full] [--recipes ...] \
+        --output DIR
 
 See README.md beside this file.
 """
@@ -31,6 +32,8 @@ class Options:
     """Folder for results and trainings; the trainings in it are gone on with."""
     variant: Literal["smoke", "full"] = "full"
     """`smoke` does a little of everything in a minute; its figures mean nothing."""
+    recipes: tuple[str, ...] | None = None
+    """Only these, by name; `one step` has to be among them."""
     pairs: pathlib.Path | None = None
     """Folder of paired data sets, see README.md; `smoke` renders its own."""
 
@@ -39,9 +42,12 @@ def main(options: Options) -> None:
     """Runs the study of the options."""
     # Trainings that differ in their fold alone share their programs.
     jax.config.update("jax_compilation_cache_dir", str(options.output / "programs"))
+    config = VARIANTS[options.variant]
     try:
+        if options.recipes is not None:
+            config = dataclasses.replace(config, recipes=options.recipes)
         run(
-            VARIANTS[options.variant],
+            config,
             options.output,
             pairs=options.pairs,
             variant=options.variant,

@@ -170,6 +170,7 @@ class TestStudy:
         config, output, results = smoke
         page = (output / "report.md").read_text()
         assert results.recipes == list(config.recipes)
+        assert "Not run: one step, other seeds, one step, longer, RK4, " in page
         row = next(line for line in page.splitlines() if line.startswith("| one step | euler x 1"))
         assert f"| {results.mean(ONE_STEP, Way('euler', 1))['psnr']:.2f} |" in row
         assert f"| 1 | {config.train_steps} |" in row
@@ -252,6 +253,8 @@ class TestStudy:
     def test_what_all_are_compared_with_has_to_be_there(self):
         with pytest.raises(InputError, match=r"recipes: \('matching',\) must hold"):
             StudyConfig(recipes=(MATCHING,))
+        with pytest.raises(InputError, match="recipes: no recipe 'two'; there are one step, "):
+            StudyConfig(recipes=(ONE_STEP, "two"))
 
     def test_real_pairs_have_to_be_named(self, tmp_path):
         with pytest.raises(InputError, match="--pairs: is needed"):
