@@ -84,7 +84,6 @@ class Method:
             ones may be reduced to not less than that before. 0 if it needs all of them.
         evaluations: how often restoring evaluates the field of an ODE; None if it solves none.
         unpaired: whether it learns from hazy and clear pictures of different scenes.
-        divides_rows: whether `train_step` may be given pictures whose rows lie on several devices.
         maps: `(context, rows, where) -> maps`: what else is found on the way, strip by strip as
             `render`; None if nothing is.
     """
@@ -99,5 +98,4 @@ class Method:
     overview: int = 0
     evaluations: Callable[[RestoreOptions], int] | None = None
     unpaired: bool = False
-    divides_rows: bool = True
     maps: Callable[[Tree, Image, Rows], Maps] | None = None

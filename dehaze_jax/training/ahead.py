@@ -9,7 +9,6 @@ from dehaze_jax import methods
 from dehaze_jax.methods.protocol import Batch, Method, TrainState
 from dehaze_jax.training import mesh as meshes
 from dehaze_jax.training.config import TrainConfig
-from dehaze_jax.training.starting import check_mesh
 from dehaze_jax.training.step import BAD, Step, compile_step, create_state, train_step
 
 
@@ -37,7 +36,6 @@ def compile_ahead(config: TrainConfig) -> jax.stages.Compiled:
         accumulate=config.optimiser.accumulate,
     )
     method, step = _build(config)
-    check_mesh(method, config.mesh)
     root, state, batch = _shapes(config, method)
     where = (
         meshes.replicated(mesh),

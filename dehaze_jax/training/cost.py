@@ -11,13 +11,12 @@ from jax.sharding import AbstractMesh
 from dehaze_jax import methods
 from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
-from dehaze_jax.methods.protocol import Method
 from dehaze_jax.programs import count_bytes, count_multiplications, peak_bytes
 from dehaze_jax.storage.trees import count_parameters
 from dehaze_jax.training.ahead import plain_step
 from dehaze_jax.training.config import TrainConfig
 from dehaze_jax.training.mesh import batch_sharding, check_batch, plan_mesh, state_shardings
-from dehaze_jax.training.starting import check_data, check_mesh
+from dehaze_jax.training.starting import check_data
 
 BEST, WORST = 0.6, 2.5
 """What XLA may take for a step, over the estimate; see docs/scale.md for what was measured."""
@@ -81,7 +80,6 @@ def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
         accumulate=config.optimiser.accumulate,
     )
     method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-    check_mesh(method, config.mesh)
     if config.data.train or config.data.clear:
         check_data(method, config)
 
@@ -132,12 +130,12 @@ def count_training_cost(config: TrainConfig, *, devices: int) -> TrainingCost:
         },
         held=held,
         step=step_bytes,
-        remedies=_remedies(config, method, mesh, held, step_bytes),
+        remedies=_remedies(config, mesh, held, step_bytes),
     )
 
 
 def _remedies(
-    config: TrainConfig, method: Method, mesh: AbstractMesh, held: Mapping[str, int], step: int
+    config: TrainConfig, mesh: AbstractMesh, held: Mapping[str, int], step: int
 ) -> tuple[str, ...]:
     on_device = config.data.batch_size // mesh.shape["data"]
     whole = mesh.shape["data"] > 1 and not config.mesh.fsdp
@@ -149,7 +147,7 @@ def _remedies(
     fields = {
         "data.batch_size": config.data.batch_size > 1,
         "data.crop_size": True,
-        "mesh.space": method.divides_rows,
+        "mesh.space": True,
         "optimiser.accumulate": config.optimiser.accumulate < on_device and _accumulates(config),
         "method.objective.remat": solves and objective.remat != "stages",
     }

@@ -30,7 +30,6 @@ from dehaze_jax.training.provenance import machine
 from dehaze_jax.training.starting import (
     check_config,
     check_data,
-    check_mesh,
     check_position,
     initial_weights,
     without_paths,
@@ -90,7 +89,6 @@ def train(
             accumulate=config.optimiser.accumulate,
         )
         method = methods.build(config.method, config.optimiser, total_steps=config.steps)
-        check_mesh(method, config.mesh)
         check_data(method, config)
         fingerprint = data.fingerprint(config.data)
         origin = {"seed": config.seed, "data": fingerprint}

@@ -10,7 +10,7 @@ from dehaze_jax.storage.configs import config_to_dict
 from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.storage.trees import match
 from dehaze_jax.storage.weights import find_weights
-from dehaze_jax.training.config import MAY_CHANGE, MeshConfig, TrainConfig
+from dehaze_jax.training.config import MAY_CHANGE, TrainConfig
 
 
 def check_data(method: Method, config: TrainConfig) -> None:
@@ -34,17 +34,6 @@ def check_data(method: Method, config: TrainConfig) -> None:
     elif given.clear and (haze is None or haze.share < 1):
         reason = f"{method.name} learns from pairs; clear ones alone serve with haze of share 1"
         raise InputError("DataConfig.train", f"is empty: {reason}")
-
-
-def check_mesh(method: Method, mesh: MeshConfig) -> None:
-    """Refuses to divide rows that a method needs together.
-
-    Raises:
-        InputError: names the field.
-    """
-    if mesh.space > 1 and not method.divides_rows:
-        reason = f"must be 1: {method.name} cannot be trained on parts of pictures"
-        raise InputError("TrainConfig.mesh.space", reason)
 
 
 def initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:

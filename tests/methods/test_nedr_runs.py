@@ -15,7 +15,6 @@ from PIL import Image
 from tiny_nedr import TINY, pictures
 
 from dehaze_jax.data import DataConfig
-from dehaze_jax.errors import InputError
 from dehaze_jax.methods import OptimiserConfig
 from dehaze_jax.methods.protocol import TrainState
 from dehaze_jax.training import MeshConfig, TrainConfig, train
@@ -78,6 +77,15 @@ def test_stopped_and_gone_on_with_ends_with_the_same_bits(config, straight, tmp_
     assert straight.devices == parts.devices == 2
 
 
-def test_rows_are_not_divided(config, tmp_path):
-    with pytest.raises(InputError, match=r"TrainConfig\.mesh\.space: must be 1: nedr"):
-        run(config, tmp_path, mesh=MeshConfig(data=1, space=2))
+def test_where_rows_are_divided_devices_take_whole_pictures(config, straight, tmp_path):
+    """So it is the training of devices that divide the batch, but for the order of sums."""
+    rows = run(config, tmp_path, mesh=MeshConfig(data=1, space=2))
+    for ours, theirs in zip(rows.log, straight.log, strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    for (path, one), other in zip(
+        jax.tree.leaves_with_path(rows.state.variables["params"]),
+        jax.tree.leaves(straight.state.variables["params"]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=2e-4, err_msg=jax.tree_util.keystr(path))
+    assert rows.devices == 2

@@ -238,15 +238,6 @@ def test_parts_of_a_batch_take_less():
         count_training_cost(changed(optimiser__accumulate=3), devices=1)
 
 
-def test_rows_that_stay_together_are_no_remedy(monkeypatch):
-    method = dataclasses.replace(build(None, None, total_steps=1), divides_rows=False)
-    monkeypatch.setattr(methods, "build", lambda *_, **__: method)
-    remedies = count_training_cost(changed(method=BilateralConfig()), devices=1).remedies
-    assert remedies == ("data.batch_size", "data.crop_size", "optimiser.accumulate")
-    with pytest.raises(InputError, match=r"mesh\.space: must be 1"):
-        count_training_cost(changed(mesh__space=2), devices=2)
-
-
 @pytest.mark.parametrize(
     ("fields", "devices", "reason"),
     [

@@ -11,6 +11,7 @@ from dehaze_jax.methods.nedr import restoring, training
 from dehaze_jax.methods.nedr.config import NedrConfig
 from dehaze_jax.methods.nedr.networks import STRIDE, initial_variables
 from dehaze_jax.methods.protocol import Batch, Method, Rows, Scalars, TrainState
+from dehaze_jax.sharing import spread_copies
 
 # Pixels of a picture for one of the copy, along its longer side: more make no difference.
 _OVERVIEW = 2
@@ -38,6 +39,9 @@ def build(config: NedrConfig, optimiser: OptimiserConfig, total_steps: int) -> M
         side = batch["hazy"].shape[-2]
         if side % STRIDE:
             raise InputError("DataConfig.crop_size", f"{side} is no multiple of {STRIDE}")
+        # At the coarsest scales a device would have a row or two, and XLA's gradients are NaN; and
+        # the networks read all of a picture at its own size.
+        batch = {name: spread_copies(value) for name, value in batch.items()}
         return training.train_step(config, optimisers, optimiser.ema_decay, state, batch, key)
 
     def summarise(variables: Params, hazy: Image, options: RestoreOptions) -> Tree:
@@ -59,8 +63,6 @@ def build(config: NedrConfig, optimiser: OptimiserConfig, total_steps: int) -> M
         render=render,
         overview=_OVERVIEW * config.proxy_size,
         unpaired=True,
-        # At the coarsest scales a device would have a row or two, and XLA's gradients are NaN.
-        divides_rows=False,
         maps=lambda context, rows, where: restoring.find_maps(config, context, rows, where),
     )
 
