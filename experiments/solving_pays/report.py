@@ -89,7 +89,7 @@ def as_markdown(results: Results) -> str:
 
 def _not_run(results: Results) -> str:
     left = [name for name in RECIPES if name not in results.recipes]
-    return f" Not run: {', '.join(left)}." if left else ""
+    return f" Not run: {_named(left)}." if left else ""
 
 
 def findings(results: Results) -> list[str]:
@@ -107,7 +107,7 @@ def findings(results: Results) -> list[str]:
                 and verdict(results.difference(name, base)) == outcome
             ]
             if names:
-                lines.append(f"Against **{base}**, {said}: {', '.join(names)}.")
+                lines.append(f"Against **{base}**, {said}: {_named(names)}.")
     for name in (name for name in CURVES if name in results.recipes):
         euler, rk4 = (results.mean(name, Way(*way)) for way in (("euler", 1), ("rk4", 4)))
         lines.append(
@@ -116,6 +116,10 @@ def findings(results: Results) -> list[str]:
             f"{rk4['ssim'] - euler['ssim']:+.3f}."
         )
     return lines
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _cost(name: str) -> int:

@@ -170,7 +170,7 @@ class TestStudy:
         config, output, results = smoke
         page = (output / "report.md").read_text()
         assert results.recipes == list(config.recipes)
-        assert "Not run: one step, other seeds, one step, longer, RK4, " in page
+        assert "Not run: `one step, other seeds`, `one step, longer`, `RK4`, " in page
         row = next(line for line in page.splitlines() if line.startswith("| one step | euler x 1"))
         assert f"| {results.mean(ONE_STEP, Way('euler', 1))['psnr']:.2f} |" in row
         assert f"| 1 | {config.train_steps} |" in row
