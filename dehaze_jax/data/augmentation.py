@@ -1,6 +1,7 @@
 """Cutting training pictures: NumPy and OpenCV only, the same cut for all maps of an example."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import cv2
@@ -21,11 +22,13 @@ class Choice(NamedTuple):
         place: what is taken of the picture.
         flip: whether it is mirrored left to right, after it is resized.
         turns: by how many times 90 degrees it is turned against the clock, after that.
+        haze: what the haze of a pair is scaled by.
     """
 
     place: Place
     flip: bool = False
     turns: int = 0
+    haze: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Cut:
     """Random square cut, or the whole picture; resized, flipped and turned.
 
     Attributes:
-        config: `crop`, `crop_size`, `crop_scale`, `flips` and `rotations` are used.
+        config: `crop`, `crop_size`, `crop_scale`, `flips`, `rotations` and `haze_scale` are used.
     """
 
     config: DataConfig
@@ -68,7 +71,7 @@ class Cut:
             place = slice(top, top + side), slice(left, left + side)
         flip = config.flips and bool(rng.integers(2))
         turns = int(rng.integers(4)) if config.rotations else 0
-        return Choice(place, flip, turns)
+        return Choice(place, flip, turns, rng.uniform(*config.haze_scale))
 
     def middle(self, height: int, width: int) -> Choice:
         """The cut in the middle, the largest that could be drawn, upright."""
@@ -84,7 +87,8 @@ class Cut:
     def take(self, maps: Maps, choice: Choice) -> dict[str, np.ndarray]:
         """Cuts as chosen; see `__call__`."""
         parts = maps.part(choice.place)
-        return {name: self._finish(values, choice) for name, values in parts.items()}
+        cut = {name: self._finish(values, choice) for name, values in parts.items()}
+        return scale_haze(cut, choice.haze) if choice.haze != 1 else cut
 
     def _finish(self, values: np.ndarray, choice: Choice) -> np.ndarray:
         if values.ndim < 2:
@@ -93,6 +97,31 @@ class Cut:
         side = self.config.crop_size
         square = values if values.shape[:2] == (side, side) else resize(to_float(values), side)
         return np.ascontiguousarray(to_float(_turn(square, choice)))
+
+
+def scale_haze(maps: Mapping[str, np.ndarray], factor: float) -> dict[str, np.ndarray]:
+    """Haze of the same airlight that takes `factor` times as much of the light away.
+
+    With I = J T + A (1 - T), scaling I - J is the same as scaling 1 - T, at every pixel and
+    whatever the airlight is; so it needs neither.
+
+    Args:
+        maps: of one example; nothing is done to one that is not a pair.
+        factor: from 0, which leaves no haze. Above 1 values may reach the ends of [0, 1], where
+            they are cut off.
+
+    Returns:
+        The maps with `hazy`, and `transmission` if it is there, changed; without `beta`, as one
+        scattering coefficient does not describe the haze any more.
+    """
+    if not {"hazy", "clear"} <= maps.keys():
+        return dict(maps)
+    scaled = {name: values for name, values in maps.items() if name != "beta"}
+    clear, factor = maps["clear"], np.float32(factor)
+    scaled["hazy"] = np.clip(clear + factor * (maps["hazy"] - clear), 0, 1)
+    if "transmission" in maps:
+        scaled["transmission"] = np.clip(1 - factor * (1 - maps["transmission"]), 0, 1)
+    return scaled
 
 
 def resize(part: np.ndarray, side: int) -> np.ndarray:

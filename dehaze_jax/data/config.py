@@ -1,6 +1,7 @@
 """What a training run reads and how it cuts it. No JAX: configs are read before devices start."""
 
 import dataclasses
+import math
 from typing import Literal
 
 from dehaze_jax.errors import check_fields
@@ -46,6 +47,9 @@ class DataConfig:
     """Mirror left to right for every second example."""
     rotations: bool = True
     """Turn by a multiple of 90 degrees, drawn uniformly."""
+    haze_scale: tuple[float, float] = (1.0, 1.0)
+    """Makes the haze of pairs thinner or denser: hazy becomes clear + f (hazy - clear), f drawn
+    uniformly. That is haze of the same airlight that takes f times as much of the light away."""
     workers: int = 0
     """Loader processes; 0 reads with threads of the training process."""
     max_bad_share: float = 0.01
@@ -57,6 +61,10 @@ class DataConfig:
         rules = {
             "batch_size": (self.batch_size >= 1, "must be at least 1"),
             "crop_size": (1 <= self.crop_size <= _LARGEST, f"must lie in [1, {_LARGEST}]"),
+            "haze_scale": (
+                0 <= self.haze_scale[0] <= self.haze_scale[1] < math.inf,
+                "must be two numbers, 0 <= low <= high",
+            ),
             "crop_scale": (0 < low <= high <= 1, "must be two numbers, 0 < low <= high <= 1"),
             "max_bad_share": (0 <= self.max_bad_share < 1, "must lie in [0, 1)"),
             "workers": (self.workers >= 0, "must not be negative"),
@@ -67,4 +75,6 @@ class DataConfig:
                 len(weights) in (0, len(getattr(self, folders))) and all(w > 0 for w in weights),
                 f"must be empty, or one positive number for each folder of {folders}",
             )
+        if self.clear:
+            rules["haze_scale"] = (self.haze_scale == (1, 1), "is for pairs; leave out data.clear")
         check_fields(self, rules)

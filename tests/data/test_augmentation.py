@@ -5,7 +5,7 @@ import pytest
 from skimage.transform import downscale_local_mean
 
 from dehaze_jax.data import Cut, DataConfig, DecodedMaps
-from dehaze_jax.data.augmentation import Choice, resize
+from dehaze_jax.data.augmentation import Choice, resize, scale_haze
 from dehaze_jax.image import to_float
 
 
@@ -212,4 +212,59 @@ def test_the_place_depends_on_the_size_alone(crop):
 )
 def test_the_middle_is_the_largest_cut_and_upright(options, rows, columns):
     choice = Cut(DataConfig(**{"crop_size": 16, **options})).middle(40, 61)
-    assert choice == ((slice(*rows), slice(*columns)), False, 0)
+    assert choice == ((slice(*rows), slice(*columns)), False, 0, 1)
+
+
+def _pair(factor=1.0):
+    """A pair by the scattering model, whose haze takes `factor` times as much light away."""
+    rng = np.random.default_rng(5)
+    clear = rng.uniform(0, 0.8, (12, 12, 3)).astype(np.float32)
+    transmission = 1 - factor * rng.uniform(0.1, 0.7, (12, 12, 1)).astype(np.float32)
+    airlight = np.array([0.8, 0.85, 0.9], np.float32)
+    hazy = clear * transmission + airlight * (1 - transmission)
+    return {"hazy": hazy, "clear": clear, "transmission": transmission, "airlight": airlight}
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.3, 1.2])
+def test_scaled_haze_is_that_of_the_scattering_model(factor):
+    scaled = scale_haze(_pair() | {"beta": np.float32(1.5)}, factor)
+    expected = _pair(factor)
+    assert scaled.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(scaled[name], values, atol=1e-6, err_msg=name)
+
+
+def test_scaled_haze_stays_in_range():
+    scaled = scale_haze(_pair(), 2.0)
+    assert scaled["transmission"].min() == 0
+    hazy = scale_haze({"hazy": np.array([0.9, 0.1]), "clear": np.array([0.5, 0.5])}, 3.0)["hazy"]
+    np.testing.assert_array_equal(hazy, [1, 0])
+
+
+def test_haze_is_scaled_uniformly_and_the_same_everywhere():
+    clear = np.full((9, 9, 3), 0.25, np.float32)
+    maps = {"hazy": clear + 0.5, "clear": clear}
+    found = []
+    for seed in range(400):
+        cut = _cut(maps, seed, crop_size=8, haze_scale=(0.4, 1.2))
+        difference = (cut["hazy"] - cut["clear"]) / 0.5
+        assert np.ptp(difference) < 1e-5
+        found.append(difference.mean())
+    low, high = np.quantile(found, (0.25, 0.75))
+    assert 0.4 <= min(found) < 0.42
+    assert 1.18 < max(found) <= 1.2
+    assert (low, high) == pytest.approx((0.6, 1.0), abs=0.05)
+
+
+def test_without_scaling_the_haze_is_untouched():
+    pair = _pair()
+    cut = _cut(pair, crop="whole", crop_size=12, flips=False, rotations=False)
+    for name, values in pair.items():
+        np.testing.assert_array_equal(cut[name], values, err_msg=name)
+
+
+def test_one_side_alone_has_no_haze_to_scale():
+    hazy = _pair()["hazy"]
+    options = {"crop": "whole", "crop_size": 12, "flips": False, "rotations": False}
+    cut = _cut({"hazy": hazy}, haze_scale=(0.5, 0.5), **options)
+    np.testing.assert_array_equal(cut["hazy"], hazy)
