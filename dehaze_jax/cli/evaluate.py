@@ -66,7 +66,8 @@ def main(args: list[str]) -> int:
     check_solves(options, restorer.method, options.weights)
     model = pathlib.Path(options.weights).resolve().name
     solves = restorer.method.evaluations is not None
-    how = solver_options(options) if solves else {}
+    used = restorer.options
+    how = {"solver": used.solver, "steps": used.num_steps} if solves else {}
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task("pairs", total=None)

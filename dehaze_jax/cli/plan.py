@@ -105,12 +105,12 @@ def _print_restoring(options: Plan, method: "Method") -> None:
     from dehaze_jax.errors import InputError
     from dehaze_jax.programs import KINDS
     from dehaze_jax.restoring.cost import count_cost
-    from dehaze_jax.restoring.loading import check_options
+    from dehaze_jax.restoring.loading import choose_options
 
     if min(options.height, options.width) < 1:
         raise InputError("size", f"must be at least 1 x 1, not {options.height} x {options.width}")
     check_solves(options, method, options.model)
-    restore = check_options(**solver_options(options))
+    restore = choose_options(method, **solver_options(options))
     cost = count_cost(method, options.height, options.width, restore)
     pixels = options.height * options.width
     how = ""

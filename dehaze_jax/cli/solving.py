@@ -5,18 +5,16 @@ from typing import Annotated, Any, Protocol, TypeAlias, runtime_checkable
 import tyro
 
 from dehaze_jax.errors import InputError
-from dehaze_jax.methods.config import RestoreOptions
-
-_DEFAULT = RestoreOptions()
 
 
-def _given_or(metavar: str, default: Any) -> Any:
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+def _given(metavar: str) -> Any:
+    hint = "(default: what the model was trained for)"
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
 
 
 # None is not given: what is given to a model that solves nothing is refused.
-Solver: TypeAlias = Annotated[str | None, _given_or("NAME", _DEFAULT.solver)]
-Steps: TypeAlias = Annotated[int | None, _given_or("INT", _DEFAULT.num_steps)]
+Solver: TypeAlias = Annotated[str | None, _given("NAME")]
+Steps: TypeAlias = Annotated[int | None, _given("INT")]
 
 
 @runtime_checkable
@@ -31,11 +29,8 @@ class Solving(Protocol):
 
 
 def solver_options(options: Solving) -> dict[str, Any]:
-    """Solver and steps, for `restoring.load`."""
-    return {
-        "solver": _DEFAULT.solver if options.solver is None else options.solver,
-        "steps": _DEFAULT.num_steps if options.steps is None else options.steps,
-    }
+    """Solver and steps as far as they are given, for `restoring.load`."""
+    return {"solver": options.solver, "steps": options.steps}
 
 
 def check_solves(options: Solving, method: Any, source: str) -> None:

@@ -83,6 +83,7 @@ class Method:
         overview: pixels along its shorter side that `summarise` needs a picture to have; larger
             ones may be reduced to not less than that before. 0 if it needs all of them.
         evaluations: how often restoring evaluates the field of an ODE; None if it solves none.
+        options: how a picture is restored where nothing else is asked for.
         unpaired: whether it learns from hazy and clear pictures of different scenes.
         maps: `(context, rows, where) -> maps`: what else is found on the way, strip by strip as
             `render`; None if nothing is.
@@ -97,5 +98,6 @@ class Method:
     halo: int = 0
     overview: int = 0
     evaluations: Callable[[RestoreOptions], int] | None = None
+    options: RestoreOptions = dataclasses.field(default_factory=RestoreOptions)
     unpaired: bool = False
     maps: Callable[[Tree, Image, Rows], Maps] | None = None

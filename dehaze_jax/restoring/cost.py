@@ -39,7 +39,7 @@ def count_cost(
         width: its columns.
         options: solver and steps.
     """
-    options = options or RestoreOptions()
+    options = options or method.options
     picture = jax.ShapeDtypeStruct((height, width, 3), jnp.float32)
     pair = {"hazy": picture, "clear": picture}
     variables = jax.eval_shape(lambda pair: method.init(jax.random.key(0), pair), pair)

@@ -27,8 +27,8 @@ _MAX_STEPS = 10**6  # their times alone would fill the memory from some number o
 def load(
     name_or_path: str | os.PathLike[str] = "dehazeflow",
     *,
-    solver: str = "rk4",
-    steps: int = 4,
+    solver: str | None = None,
+    steps: int | None = None,
     baked: str | None = None,
     strip_pixels: int = STRIP_PIXELS,
     devices: Sequence[Device] = (),
@@ -39,8 +39,8 @@ def load(
     Args:
         name_or_path: weights that come with the package, a folder of weights, or a run directory,
             of which the newest checkpoint's averaged variables are taken.
-        solver: a name in `flow.SOLVERS`.
-        steps: equal steps of the solver.
+        solver: a name in `flow.SOLVERS`; default is the one that the weights were trained for.
+        steps: equal steps of the solver; default as many as the weights were trained for.
         baked: if given, only a small copy of each picture is restored in full and the picture by
             what `flow.bake` of this kind learns from it: many times faster, a little less exact.
             There are no maps then.
@@ -53,7 +53,6 @@ def load(
             config says; an unknown solver or kind of baking; no step, or too
             many.
     """
-    options = check_options(solver=solver, steps=steps)
     if baked not in (None, *KINDS):
         raise InputError("baked", f"no kind {baked!r}; there are {', '.join(KINDS)}")
 
@@ -61,9 +60,11 @@ def load(
         method = methods.build(config)
         return method if baked is None else bake_method(method, kind=baked)
 
-    return _load(
-        name_or_path, build, options, strip_pixels=strip_pixels, devices=devices, memory=memory
-    )
+    def choose(method: Method) -> RestoreOptions:
+        return choose_options(method, solver=solver, steps=steps)
+
+    how = {"strip_pixels": strip_pixels, "devices": devices, "memory": memory}
+    return _load(name_or_path, build, choose, **how)
 
 
 def load_hazing(
@@ -95,30 +96,36 @@ def load_hazing(
             raise InputError(name_or_path, reason)
         return build_hazing(config, options or HazeOptions())
 
-    return _load(name_or_path, build, None, strip_pixels=strip_pixels, devices=devices)
+    how = {"strip_pixels": strip_pixels, "devices": devices}
+    return _load(name_or_path, build, lambda method: method.options, **how)
 
 
 def _load(
     name_or_path: str | os.PathLike[str],
     build: Callable[[MethodConfig], Method],
-    options: RestoreOptions | None,
+    choose: Callable[[Method], RestoreOptions],
     **how: Any,
 ) -> Restorer:
     weights = find_weights(name_or_path)
     config = config_from_dict(methods.MethodConfig, weights.config, source=name_or_path)
     method = build(config)
+    options = choose(method)
     pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     expected = jax.eval_shape(method.init, jax.random.key(0), {"hazy": pictures, "clear": pictures})
     match(weights.variables, expected, source=name_or_path)
     return Restorer(method, weights.variables, options, config=config, card=weights.card, **how)
 
 
-def check_options(*, solver: str, steps: int) -> RestoreOptions:
-    """Options to restore with.
+def choose_options(
+    method: Method, *, solver: str | None = None, steps: int | None = None
+) -> RestoreOptions:
+    """Options to restore with: what is given, and the method's own for the rest.
 
     Raises:
         InputError: an unknown solver, no step, or too many.
     """
+    solver = method.options.solver if solver is None else solver
+    steps = method.options.num_steps if steps is None else steps
     if solver not in SOLVERS:
         raise InputError("solver", f"no solver {solver!r}; there are {', '.join(SOLVERS)}")
     if not 1 <= steps <= _MAX_STEPS:

@@ -62,7 +62,7 @@ class Restorer:
         if memory is not None and memory < 1:
             raise InputError("memory", f"must be at least 1 byte, not {memory}")
         self.method = method
-        self.options = options or RestoreOptions()
+        self.options = options or method.options
         self.config = config
         self.card = card
         self._strip_pixels = strip_pixels

@@ -52,7 +52,7 @@ def restore_whole(
         Restored pictures in [0, 1].
     """
     reduced = box_reduce(hazy, reduction(method, hazy.shape[-3], hazy.shape[-2]))
-    context = method.summarise(variables, reduced, options or RestoreOptions())
+    context = method.summarise(variables, reduced, options or method.options)
     return jnp.clip(_render_rows(method, variables, context, hazy, hazy.shape[-3]), 0, 1)
 
 
@@ -85,7 +85,7 @@ def summarise_picture(
         pixels = jax.device_put(narrow(picture[: picture.shape[0]]), device)
         if pixels.ndim == 2 or pixels.dtype != jnp.float32:
             pixels = _reduce(pixels, 1)  # elsewhere it would only copy the picture
-    return method.summarise(variables, pixels, options or RestoreOptions())
+    return method.summarise(variables, pixels, options or method.options)
 
 
 def _reduce_rows(

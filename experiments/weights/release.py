@@ -45,6 +45,7 @@ def main(options: Release) -> None:
     finished = options.run / "weights"
     source = finished if finished.is_dir() else options.run
     weights, restorer = storage.find_weights(source), dehaze_jax.load(source)
+    solves, how = restorer.method.evaluations is not None, restorer.options
     scores, sets = {}, {}
     options.reports.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in options.prepared.iterdir() if path.is_dir()):
@@ -75,7 +76,7 @@ def main(options: Release) -> None:
             "command": "python experiments/weights/release.py "
             f"--run {options.run} --name {options.name}",
             "split": "test",
-            **({"solver": "rk4, 4 steps"} if restorer.method.evaluations else {}),
+            **({"solver": f"{how.solver}, steps: {how.num_steps}"} if solves else {}),
             "jax": jax.__version__,
             "machine": f"{platform.machine()}, {jax.devices()[0].device_kind}",
         },

@@ -12,6 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from dehaze_jax import image
 from dehaze_jax.cli.main import main
 from dehaze_jax.data import pair_folders, prepared
+from dehaze_jax.methods import RestoreOptions
 from dehaze_jax.restoring import loading
 
 
@@ -25,8 +26,12 @@ def run(capsys, monkeypatch):
             return picture
 
     method = types.SimpleNamespace(evaluations=lambda options: options.num_steps)
-    same = Same(card={"terms": "none"}, method=method)
-    monkeypatch.setattr(loading, "load", lambda *_, **__: same)
+
+    def load(*_, solver, steps, **__):
+        options = RestoreOptions(solver=solver or "rk4", num_steps=steps or 3)
+        return Same(card={"terms": "none"}, method=method, options=options)
+
+    monkeypatch.setattr(loading, "load", load)
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*args):

@@ -18,7 +18,8 @@ from dehaze_jax.methods import OptimiserConfig, RestoreOptions, Rows, build
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
 from dehaze_jax.methods.dehazeflow.field import Joint, joint_velocity, make_proxy
 
-CONFIG = dataclasses.replace(TINY, objective=ObjectiveConfig(rollout_steps=1, ssim_weight=0.0))
+OBJECTIVE = ObjectiveConfig(rollout_solver="euler", ssim_weight=0.0)
+CONFIG = dataclasses.replace(TINY, objective=OBJECTIVE)
 RNG = np.random.default_rng(0)
 IMAGE = jnp.asarray(RNG.uniform(0.2, 0.8, (1, 12, 13, 3)), jnp.float32)
 
@@ -207,6 +208,14 @@ def test_refusals(values, message):
 def test_an_unknown_solver_is_refused_when_restoring(method, variables):
     with pytest.raises(InputError, match="runge: no such solver"):
         method.summarise(variables, IMAGE, RestoreOptions(solver="runge"))
+
+
+@pytest.mark.parametrize("kind", ["matching", "rollout", "both"])
+def test_a_picture_is_restored_by_the_solve_that_was_trained(kind):
+    objective = ObjectiveConfig(kind=kind, rollout_solver="midpoint", rollout_steps=2)
+    method = build(dataclasses.replace(CONFIG, objective=objective))
+    trained = RestoreOptions(solver="midpoint", num_steps=2)
+    assert method.options == (RestoreOptions() if kind == "matching" else trained)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ CONFIGS = {
         TINY,
         backbone="unet",
         lut_count=2,
-        objective=ObjectiveConfig(rollout_steps=1, state_noise=0.1),
+        objective=ObjectiveConfig(rollout_solver="euler", state_noise=0.1),
     ),
     "slim": BilateralConfig(proxy_size=16, grid_size=4, grid_depth=2, width=8),
     "released": BilateralConfig(

@@ -7,6 +7,7 @@ import pytest
 
 from dehaze_jax import methods, restoring, storage
 from dehaze_jax.errors import InputError
+from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
 
 
 def test_a_folder_of_weights(weights, flow_config, flow_variables):
@@ -21,6 +22,17 @@ def test_a_folder_of_weights(weights, flow_config, flow_variables):
     )(flow_variables, image)
     assert np.abs(np.asarray(whole) - image).max() > 0.01
     np.testing.assert_allclose(restorer(image), whole, atol=1e-6)
+
+
+def test_what_is_not_given_is_as_it_was_trained(tmp_path, flow_config, flow_variables):
+    objective = ObjectiveConfig(kind="rollout", rollout_solver="heun", rollout_steps=3)
+    config = storage.config_to_dict(dataclasses.replace(flow_config, objective=objective))
+    folder = tmp_path / "trained"
+    storage.save_weights(folder, flow_variables, config, {})
+    options = methods.RestoreOptions
+    assert restoring.load(folder).options == options(solver="heun", num_steps=3)
+    assert restoring.load(folder, steps=1).options == options(solver="heun", num_steps=1)
+    assert restoring.load(folder, solver="rk4").options == options(solver="rk4", num_steps=3)
 
 
 @pytest.mark.parametrize("name", storage.released())

@@ -34,7 +34,7 @@ SIDE, BATCH = 128, 4
 # Copies of 16 pixels: the deepest level of the U-Net has one row, fewer than there are devices.
 SMALL = {"proxy_size": 16, "grid_size": 4, "grid_depth": 2, "width": 4}
 FLOW = methods.DehazeFlowConfig(
-    **SMALL, lut_size=5, time_features=4, objective=methods.ObjectiveConfig(rollout_steps=1)
+    **SMALL, lut_size=5, time_features=4, objective=methods.ObjectiveConfig(rollout_solver="euler")
 )
 SLIM = methods.BilateralConfig(**SMALL)
 PUBLISHED = methods.BilateralConfig(

@@ -30,7 +30,7 @@ CONFIGS = {
         lut_size=3,
         time_features=4,
         # Nothing is drawn: each device would draw for its own examples.
-        objective=methods.ObjectiveConfig(kind="rollout", rollout_steps=1),
+        objective=methods.ObjectiveConfig(kind="rollout", rollout_solver="euler"),
     ),
     "bilateral": methods.BilateralConfig(**SMALL),
 }

@@ -27,9 +27,9 @@ class ObjectiveConfig:
     """Count the error of the velocity, or of the end it points to."""
     state_noise: float = 0.0
     """Standard deviation of Gaussian noise added to states of the path."""
-    rollout_solver: str = "euler"
-    """Solver of the rollout."""
-    rollout_steps: int = 4
+    rollout_solver: str = "rk4"
+    """Solver of the rollout. The weights restore by it, too, if no other is asked for."""
+    rollout_steps: int = 1
     """Steps of the rollout."""
     rollout_gradient: Literal["full", "direct"] = "full"
     """Differentiate through the whole solve; or take the states at which the field is evaluated as

@@ -15,7 +15,7 @@ from dehaze_jax.flow.stages import scan_stages
 from dehaze_jax.image.runs import Runs
 from dehaze_jax.methods.accumulation import value_and_grad
 from dehaze_jax.methods.config import OptimiserConfig, RestoreOptions
-from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig
+from dehaze_jax.methods.dehazeflow.config import DehazeFlowConfig, ObjectiveConfig
 from dehaze_jax.methods.dehazeflow.field import (
     Control,
     control,
@@ -116,6 +116,13 @@ def check(config: DehazeFlowConfig) -> None:
     find_solver(config.objective.rollout_solver)
 
 
+def _trained_for(objective: ObjectiveConfig) -> RestoreOptions:
+    """The solve on whose end the field was trained, which is the one that it is best at."""
+    if objective.kind == "matching":
+        return RestoreOptions()
+    return RestoreOptions(solver=objective.rollout_solver, num_steps=objective.rollout_steps)
+
+
 def build(config: DehazeFlowConfig, optimiser: OptimiserConfig, total_steps: int) -> Method:
     """Binds a configuration to the functions of the protocol.
 
@@ -150,4 +157,5 @@ def build(config: DehazeFlowConfig, optimiser: OptimiserConfig, total_steps: int
         evaluations=lambda options: (
             options.num_steps * len(coefficients(find_solver(options.solver)).times)
         ),
+        options=_trained_for(config.objective),
     )
