@@ -71,7 +71,7 @@ class Cut:
             place = slice(top, top + side), slice(left, left + side)
         flip = config.flips and bool(rng.integers(2))
         turns = int(rng.integers(4)) if config.rotations else 0
-        return Choice(place, flip, turns, rng.uniform(*config.haze_scale))
+        return Choice(place, flip, turns, float(rng.uniform(*config.haze_scale)))
 
     def middle(self, height: int, width: int) -> Choice:
         """The cut in the middle, the largest that could be drawn, upright."""
@@ -117,7 +117,7 @@ def scale_haze(maps: Mapping[str, np.ndarray], factor: float) -> dict[str, np.nd
     if not {"hazy", "clear"} <= maps.keys():
         return dict(maps)
     scaled = {name: values for name, values in maps.items() if name != "beta"}
-    clear, factor = maps["clear"], np.float32(factor)
+    clear = maps["clear"]
     scaled["hazy"] = np.clip(clear + factor * (maps["hazy"] - clear), 0, 1)
     if "transmission" in maps:
         scaled["transmission"] = np.clip(1 - factor * (1 - maps["transmission"]), 0, 1)

@@ -232,6 +232,7 @@ def test_scaled_haze_is_that_of_the_scattering_model(factor):
     assert scaled.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(scaled[name], values, atol=1e-6, err_msg=name)
+        assert scaled[name].dtype == np.float32
 
 
 def test_scaled_haze_stays_in_range():
