@@ -12,7 +12,9 @@ FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 VARIANTS = {
     "bilateral": ("base", "released", "published", "smoke"),
     "bilateral_4k": ("base", "rendered", "short"),
-    "dehazeflow": ("base", "matching", "solver", "smoke"),
+    "dehazeflow": (
+        *("matching", "solver", "rendered", "whole", "cuts", "scaled", "base", "tiny", "smoke"),
+    ),
     "dehazeflow_4k": ("base", "rendered", "short"),
     "nedr": ("base", "plain", "published", "released", "smoke"),
     "your_pairs": ("base", "fine_tune", "clear", "bilateral", "unpaired", "smoke"),

@@ -38,7 +38,9 @@ def test_what_is_not_given_is_as_it_was_trained(tmp_path, flow_config, flow_vari
 @pytest.mark.parametrize("name", storage.released())
 def test_weights_that_come_with_the_package(name):
     restorer = restoring.load(name)
-    assert restorer.config == methods.METHODS[name].config(objective=restorer.config.objective)
+    assert restorer.config.name == name.removesuffix("-tiny")
+    if name in methods.METHODS:
+        assert restorer.config == methods.METHODS[name].config(objective=restorer.config.objective)
     assert restorer.card["sha256"]
 
 
