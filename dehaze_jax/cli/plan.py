@@ -115,7 +115,7 @@ def _print_restoring(options: Plan, method: "Method") -> None:
     pixels = options.height * options.width
     how = ""
     if method.evaluations is not None:
-        how = f", {restore.solver}, {restore.num_steps} steps"
+        how = f", {restore}"
     out = _console()
     out.print(f"{method.name}{how}: {cost.parameters:,} parameters")
     table = _table(

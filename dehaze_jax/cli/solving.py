@@ -8,7 +8,7 @@ from dehaze_jax.errors import InputError
 
 
 def _given(metavar: str) -> Any:
-    hint = "(default: what the model was trained for)"
+    hint = "(default: as the model was trained; after flow matching alone rk4 and 4)"
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
 
 

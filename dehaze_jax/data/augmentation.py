@@ -71,7 +71,9 @@ class Cut:
             place = slice(top, top + side), slice(left, left + side)
         flip = config.flips and bool(rng.integers(2))
         turns = int(rng.integers(4)) if config.rotations else 0
-        return Choice(place, flip, turns, float(rng.uniform(*config.haze_scale)))
+        low, high = config.haze_scale
+        haze = float(rng.uniform(low, high)) if low < high else low
+        return Choice(place, flip, turns, haze)
 
     def middle(self, height: int, width: int) -> Choice:
         """The cut in the middle, the largest that could be drawn, upright."""
@@ -103,21 +105,19 @@ def scale_haze(maps: Mapping[str, np.ndarray], factor: float) -> dict[str, np.nd
     """Haze of the same airlight that takes `factor` times as much of the light away.
 
     With I = J T + A (1 - T), scaling I - J is the same as scaling 1 - T, at every pixel and
-    whatever the airlight is; so it needs neither.
+    whatever the airlight is; so it needs neither. Above 1 that holds up to 1 / (1 - T): denser haze
+    than is possible comes out in colours beyond the airlight's.
 
     Args:
         maps: of one example; nothing is done to one that is not a pair.
-        factor: from 0, which leaves no haze. Above 1 values may reach the ends of [0, 1], where
-            they are cut off.
+        factor: from 0, which leaves no haze.
 
     Returns:
-        The maps with `hazy`, and `transmission` if it is there, changed; without `beta`, as one
-        scattering coefficient does not describe the haze any more.
+        The maps with `hazy`, and `transmission` if it is there, changed and cut off at 0 and 1.
     """
     if not {"hazy", "clear"} <= maps.keys():
         return dict(maps)
-    scaled = {name: values for name, values in maps.items() if name != "beta"}
-    clear = maps["clear"]
+    scaled, clear = dict(maps), maps["clear"]
     scaled["hazy"] = np.clip(clear + factor * (maps["hazy"] - clear), 0, 1)
     if "transmission" in maps:
         scaled["transmission"] = np.clip(1 - factor * (1 - maps["transmission"]), 0, 1)

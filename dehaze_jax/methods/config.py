@@ -71,6 +71,9 @@ class RestoreOptions:
     num_steps: int = 4
     """Equal steps from t = 0 to t = 1."""
 
+    def __str__(self) -> str:
+        return f"{self.solver}, {self.num_steps} step{'s' * (self.num_steps != 1)}"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HazeOptions:

@@ -37,7 +37,7 @@ def count_cost(
         method: any method.
         height: rows of the picture.
         width: its columns.
-        options: solver and steps.
+        options: solver and steps; default is the method's own.
     """
     options = options or method.options
     picture = jax.ShapeDtypeStruct((height, width, 3), jnp.float32)

@@ -39,10 +39,10 @@ def load(
     Args:
         name_or_path: weights that come with the package, a folder of weights, or a run directory,
             of which the newest checkpoint's averaged variables are taken.
-        solver: a name in `flow.SOLVERS`; default is the one that the weights were trained for.
-        steps: equal steps of the solver; default as many as the weights were trained for.
+        solver: a name in `flow.SOLVERS`; default is the method's own, see `Method.options`.
+        steps: equal steps of the solver; default is the method's own, whatever the solver is.
         baked: if given, only a small copy of each picture is restored in full and the picture by
-            what `flow.bake` of this kind learns from it: many times faster, a little less exact.
+            what `flow.bake` of this kind learns from it: faster, a little less exact.
             There are no maps then.
         strip_pixels: see `Restorer`.
         devices: see `Restorer`.

@@ -35,7 +35,7 @@ class Restorer:
     Args:
         method: what restores.
         variables: its trained variables.
-        options: solver and steps.
+        options: solver and steps; default is the method's own.
         strip_pixels: with one device, pixels that are worked on at once; bounds the memory. A
             method that looks at neighbours gets four rows for each row of its halo at least.
         devices: several devices share the rows of every picture that they have room for; default

@@ -46,7 +46,7 @@ def restore_whole(
         method: what restores.
         variables: its trained variables.
         hazy: `[*batch, h, w, 3]` in [0, 1].
-        options: solver and steps.
+        options: solver and steps; default is the method's own.
 
     Returns:
         Restored pictures in [0, 1].
@@ -205,7 +205,7 @@ def restore_sharded(
         method: what restores.
         variables: its trained variables.
         picture: pixels of any size from 1 x 1.
-        options: solver and steps.
+        options: solver and steps; default is the method's own.
         devices: the devices.
 
     Returns:

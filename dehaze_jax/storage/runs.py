@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from dehaze_jax.errors import InputError
@@ -87,18 +87,23 @@ class RunDirectory:
         return card is not None and card.get("step") == step
 
     def differences(
-        self, config: Mapping[str, Any], *, may_change: Collection[str] = ()
+        self,
+        config: Mapping[str, Any],
+        *,
+        may_change: Collection[str] = (),
+        complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> list[str]:
         """How a config differs from the one that the run began with, a field an entry.
 
         Args:
             config: nested dictionaries.
             may_change: dotted names of fields that may differ; a name covers what is below it.
+            complete: gives the config that the run began with the fields that it lacks.
 
         Raises:
             InputError: `config.json` cannot be read.
         """
-        before, now = _dotted(read_json(self.config)), _dotted(config)
+        before, now = _dotted(complete(read_json(self.config))), _dotted(config)
         return [
             f"{name} was {before.get(name, 'absent')!r}, is {now.get(name, 'absent')!r}"
             for name in dict.fromkeys([*now, *before])

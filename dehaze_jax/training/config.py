@@ -142,6 +142,9 @@ class TrainConfig:
         if self.profile_steps is not None:
             first, last = self.profile_steps
             rules["profile_steps"] = (1 <= first <= last, "must rise from 1")
+        if self.haze is not None and self.haze.share == 1:
+            scaled = self.data.haze_scale != (1, 1)
+            rules["haze"] = (not scaled, "renders onto all pictures; leave out data.haze_scale")
         stop = self.stop_after
         rules["stop_after"] = (stop is None or stop >= 1, "must be positive")
         check_fields(self, rules)

@@ -6,7 +6,7 @@ from typing import Any
 from dehaze_jax.arrays import Tree
 from dehaze_jax.errors import InputError
 from dehaze_jax.methods.protocol import Method
-from dehaze_jax.storage.configs import config_to_dict
+from dehaze_jax.storage.configs import config_from_dict, config_to_dict
 from dehaze_jax.storage.runs import RunDirectory
 from dehaze_jax.storage.trees import match
 from dehaze_jax.storage.weights import find_weights
@@ -92,11 +92,22 @@ def check_config(run: RunDirectory, config: Mapping[str, Any], *, force: bool) -
     Raises:
         InputError: names the fields that differ.
     """
-    changes = run.differences(config, may_change=MAY_CHANGE)
+    changes = run.differences(config, may_change=MAY_CHANGE, complete=_complete)
     if changes and not force:
         reason = f"the run in it began with another config: {', '.join(changes)}"
         raise InputError(run.path, f"{reason}; {_FORCE}")
     return changes
+
+
+def _complete(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of a run that an earlier version began: fields it did not know at their defaults.
+
+    One with fields that there are no more stays as it is, so that they are named.
+    """
+    try:
+        return config_to_dict(config_from_dict(TrainConfig, saved, source="config.json"))
+    except InputError:
+        return saved
 
 
 def check_position(

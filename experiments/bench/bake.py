@@ -80,7 +80,9 @@ def main(options: Options) -> None:
     }
     hazy = photograph(HEIGHT, WIDTH)
     ways = [
-        Way(task=f"{WIDTH} x {HEIGHT}, RK4 x 4", name=way, run=lambda r=restorer: r(hazy))
+        Way(
+            task=f"{WIDTH} x {HEIGHT}, {restorer.options}", name=way, run=lambda r=restorer: r(hazy)
+        )
         for way, restorer in restorers.items()
     ]
     seconds = run_in_turns(ways, options.rounds)

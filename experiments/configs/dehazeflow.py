@@ -122,9 +122,9 @@ def _last_stages() -> dict[str, TrainConfig]:
             method=DehazeFlowConfig(
                 proxy_size=64, width=16, time_features=32, lut_size=9, objective=objective
             ),
-            data=_data(landscapes=3.0, haze_scale=(0.4, 1.15), crop_size=96, crop_scale=(0.7, 1.0)),
+            data=_data(landscapes=3.0, haze_scale=(0.4, 1.15), crop_size=64, crop_scale=(0.7, 1.0)),
             optimiser=OptimiserConfig(learning_rate=1e-3, ema_decay=0.998),
-            steps=4000,
+            steps=2500,
         ),
     }
 

@@ -35,9 +35,12 @@ def get_config(variant: str = "base") -> TrainConfig:
     """From scratch: `base`, `smoke` (tiny); from weights that ship: all others."""
     data = DataConfig(train=("prepared/mine",), validation=("prepared/mine",))
     tune = OptimiserConfig(learning_rate=2e-4, warmup_steps=50, ema_decay=0.99)
+    # As the weights that ship were trained last.
+    flow = DehazeFlowConfig(objective=ObjectiveConfig(kind="rollout", ssim_weight=0.5))
     variants = {
         "base": TrainConfig(data=data, optimiser=OptimiserConfig(learning_rate=1e-3), steps=20_000),
         "fine_tune": TrainConfig(
+            method=flow,
             data=data,
             optimiser=tune,
             steps=1000,
@@ -46,6 +49,7 @@ def get_config(variant: str = "base") -> TrainConfig:
             save_every=250,
         ),
         "clear": TrainConfig(
+            method=flow,
             data=DataConfig(clear=("my_clear",), rotations=False),
             haze=HazeConfig(),
             optimiser=tune,

@@ -1,9 +1,9 @@
-"""Averages weights of one architecture that were trained from the same weights.
+"""Averages weights of one model that were trained from the same weights.
 
     python experiments/weights/average.py --of runs/one runs/other --to runs/mean
 
-Trainings that begin at the same place end in one valley, and its middle lies lower than its sides;
-weights that were trained from nothing have no mean that works.
+Trainings that begin at the same place mostly end in one valley, and its middle lies lower than its
+sides: look at validation. Weights that were trained from nothing have no mean that works.
 
 References: Wortsman et al., Model soups (ICML 2022).
 """
@@ -14,7 +14,9 @@ import pathlib
 import jax
 import numpy as np
 import tyro
+from finished import finished_weights, weights_folder
 
+import dehaze_jax
 from dehaze_jax import InputError, storage
 
 
@@ -23,7 +25,7 @@ class Average:
     """Average weights that were trained from the same weights."""
 
     of: tuple[pathlib.Path, ...]
-    """Runs or weights folders; two at least, of one architecture."""
+    """Finished runs or weights folders; two at least, of one model."""
     to: pathlib.Path
     """Weights folder to write."""
 
@@ -32,22 +34,21 @@ def average(folders: tuple[pathlib.Path, ...], target: pathlib.Path) -> None:
     """Writes the mean of weights; its config is that of the last, its card has all recipes.
 
     Raises:
-        InputError: less than two, or not of one architecture.
+        InputError: less than two, or not of one model and restored by one solve.
     """
     if len(folders) < 2:
         raise InputError(target, "takes two weights at least")
-    # What a finished run wrote knows its recipe, which a checkpoint does not.
-    sources = [path / "weights" if (path / "weights").is_dir() else path for path in folders]
-    loaded = [storage.find_weights(path) for path in sources]
-    first = jax.tree.map(np.shape, loaded[0].variables)
-    for path, weights in zip(folders, loaded, strict=True):
-        if jax.tree.map(np.shape, weights.variables) != first:
-            raise InputError(path, f"is not of the architecture of {folders[0]}")
+    loaded = [finished_weights(path) for path in folders]
+    models = [dehaze_jax.load(weights_folder(path)) for path in folders]
+    for path, model in zip(folders, models, strict=True):
+        same = dataclasses.replace(model.config, objective=models[0].config.objective)
+        if same != models[0].config or model.options != models[0].options:
+            raise InputError(path, f"is of another model, or solve, than {folders[0]}")
     mean = jax.tree.map(
         lambda *values: np.mean(values, axis=0, dtype=np.float64).astype(np.float32),
         *(weights.variables for weights in loaded),
     )
-    recipes = {path.name: w.card.get("recipe", {}) for path, w in zip(folders, loaded, strict=True)}
+    recipes = {str(path): w.card["recipe"] for path, w in zip(folders, loaded, strict=True)}
     storage.save_weights(target, mean, loaded[-1].config, {"recipe": {"mean of": recipes}})
 
 

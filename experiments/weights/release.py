@@ -13,6 +13,7 @@ import platform
 
 import jax
 import tyro
+from finished import finished_weights, weights_folder
 from rich.console import Console
 
 import dehaze_jax
@@ -32,7 +33,8 @@ class Release:
     reports: pathlib.Path = pathlib.Path("runs/reports")
     """Folder for the reports."""
     terms: str = (
-        "Learnt from O-HAZE, I-HAZE, NH-HAZE, NH-HAZE2 and RESIDE SOTS, which are public for "
+        "The recipe names the sets that these weights have learnt from. O-HAZE, I-HAZE, NH-HAZE, "
+        "NH-HAZE2, REVIDE and RESIDE SOTS are public for "
         "research and state no licence: use these weights for research. The Apache-2.0 licence of "
         "the package covers its code."
     )
@@ -41,11 +43,8 @@ class Release:
 
 def main(options: Release) -> None:
     """Writes `dehaze_jax/weights/<name>`."""
-    # What a finished run wrote knows its recipe, which a checkpoint does not.
-    finished = options.run / "weights"
-    source = finished if finished.is_dir() else options.run
-    weights, restorer = storage.find_weights(source), dehaze_jax.load(source)
-    solves, how = restorer.method.evaluations is not None, restorer.options
+    weights = finished_weights(options.run)
+    restorer = dehaze_jax.load(weights_folder(options.run))
     scores, sets = {}, {}
     options.reports.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in options.prepared.iterdir() if path.is_dir()):
@@ -76,7 +75,7 @@ def main(options: Release) -> None:
             "command": "python experiments/weights/release.py "
             f"--run {options.run} --name {options.name}",
             "split": "test",
-            **({"solver": f"{how.solver}, steps: {how.num_steps}"} if solves else {}),
+            **({"solver": str(restorer.options)} if restorer.method.evaluations else {}),
             "jax": jax.__version__,
             "machine": f"{platform.machine()}, {jax.devices()[0].device_kind}",
         },

@@ -138,6 +138,11 @@ def test_trainings_that_are_refused(config, capsys, options, code, reason):
     assert (said.err.count("\n"), said.out) == (1, "")
 
 
+def test_the_solve_is_the_one_of_the_weights(capsys):
+    assert main(["plan", "dehazeflow", "--height", "64", "--width", "64"]) == 0
+    assert "dehazeflow, rk4, 1 step: " in capsys.readouterr().out
+
+
 def test_weights_that_ship(capsys):
     args = ("--height", "64", "--width", "64", "--solver", "heun", "--steps", "2")
     assert main(["plan", "dehazeflow", *args]) == 0

@@ -227,7 +227,7 @@ def _pair(factor=1.0):
 
 @pytest.mark.parametrize("factor", [0.0, 0.3, 1.2])
 def test_scaled_haze_is_that_of_the_scattering_model(factor):
-    scaled = scale_haze(_pair() | {"beta": np.float32(1.5)}, factor)
+    scaled = scale_haze(_pair(), factor)
     expected = _pair(factor)
     assert scaled.keys() == expected.keys()
     for name, values in expected.items():

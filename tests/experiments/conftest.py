@@ -2,4 +2,5 @@ import pathlib
 import sys
 
 # The studies are scripts, not an installed package.
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "experiments"))
+EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+sys.path[:0] = [str(EXPERIMENTS), str(EXPERIMENTS / "weights")]

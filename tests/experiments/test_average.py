@@ -1,21 +1,41 @@
+import dataclasses
 import json
 import sys
 
+import jax
 import numpy as np
 import pytest
 from weights.average import main
 
-from dehaze_jax import storage
+from dehaze_jax import methods, storage
+
+CONFIG = methods.DehazeFlowConfig(
+    proxy_size=8,
+    grid_size=2,
+    grid_depth=2,
+    width=4,
+    time_features=4,
+    lut_size=3,
+    objective=methods.ObjectiveConfig(kind="rollout"),
+)
+
+
+def save(folder, config, value, card):
+    """Weights whose every number is one and the same."""
+    picture = jax.ShapeDtypeStruct((1, 16, 16, 3), np.float32)
+    batch = {"hazy": picture, "clear": picture}
+    shapes = jax.eval_shape(methods.build(config).init, jax.random.key(0), batch)
+    variables = jax.tree.map(lambda leaf: np.full(leaf.shape, value, np.float32), shapes)
+    storage.save_weights(folder, variables, storage.config_to_dict(config), card)
 
 
 @pytest.fixture
 def folders(tmp_path):
     """Two weights folders, and the run folder of a third."""
     for number, folder in enumerate(("one", "two", "three/weights")):
-        values = np.full((2, 3), 10.0**number, np.float32)
-        variables = {"a": {"kernel": values}, "b": values[0] - 1}
-        card = {"recipe": {"steps": number}}
-        storage.save_weights(tmp_path / folder, variables, {"name": "toy", "width": number}, card)
+        objective = dataclasses.replace(CONFIG.objective, ssim_weight=float(number))
+        config = dataclasses.replace(CONFIG, objective=objective)
+        save(tmp_path / folder, config, 10.0**number, {"recipe": {"steps": number}})
     return [tmp_path / name for name in ("one", "two", "three")]
 
 
@@ -32,25 +52,32 @@ def run(tmp_path, monkeypatch):
 
 def test_every_tensor_is_the_mean(folders, run):
     mean = storage.find_weights(run(folders))
-    np.testing.assert_allclose(mean.variables["a"]["kernel"], np.full((2, 3), 37.0), rtol=1e-6)
-    np.testing.assert_allclose(mean.variables["b"], np.full(3, 36.0), rtol=1e-6)
-    assert mean.variables["b"].dtype == np.float32
-    assert mean.config == {"name": "toy", "width": 2}
+    for leaf in jax.tree.leaves(mean.variables):
+        np.testing.assert_allclose(leaf, 37.0, rtol=1e-6)
+        assert leaf.dtype == np.float32
+    assert mean.config["objective"]["ssim_weight"] == 2.0
 
 
 def test_the_card_has_every_recipe(folders, run):
     card = json.loads((run(folders) / "card.json").read_text())
-    expected = {"one": {"steps": 0}, "two": {"steps": 1}, "three": {"steps": 2}}
+    expected = {str(folder): {"steps": number} for number, folder in enumerate(folders)}
     assert card["recipe"] == {"mean of": expected}
 
 
 def test_what_has_no_mean_is_refused(folders, run, tmp_path):
     with pytest.raises(SystemExit, match="takes two weights at least"):
         run(folders[:1])
-    other = tmp_path / "other"
-    storage.save_weights(other, {"a": {"kernel": np.zeros((2, 4))}}, {"name": "toy"}, {})
-    with pytest.raises(SystemExit, match="other: is not of the architecture of"):
-        run([*folders, other])
     with pytest.raises(SystemExit, match="nowhere"):
         run([folders[0], tmp_path / "nowhere"])
+    no_recipe = tmp_path / "other"
+    save(no_recipe, CONFIG, 1.0, {})
+    with pytest.raises(SystemExit, match="other: has no recipe"):
+        run([folders[0], no_recipe])
+    for name, change in (
+        ("additive", {"lut_mode": "composed"}),
+        ("steps", {"objective": methods.ObjectiveConfig(kind="rollout", rollout_steps=2)}),
+    ):
+        save(tmp_path / name, dataclasses.replace(CONFIG, **change), 1.0, {"recipe": {}})
+        with pytest.raises(SystemExit, match=f"{name}: is of another model, or solve, than"):
+            run([*folders, tmp_path / name])
     assert not (tmp_path / "mean").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from dehaze_jax.errors import InputError
 from dehaze_jax.methods.config import RestoreOptions
-from dehaze_jax.restoring import Restorer
+from dehaze_jax.restoring import Restorer, restore_whole, summarise_picture
 
 SCALE = {"uint8": 255, "uint16": 65535, "float16": 1, "float32": 1, "float64": 1}
 
@@ -67,6 +67,21 @@ def test_options_reach_the_method(method, variables):
     )
     restored = Restorer(by_steps, variables, RestoreOptions(num_steps=3))(picture("float32"))
     np.testing.assert_allclose(restored, 0.3, atol=1e-6)
+
+
+def test_the_method_says_by_what_options(method, variables):
+    by_steps = dataclasses.replace(
+        method,
+        render=lambda variables, context, rows, where: (
+            jnp.zeros_like(rows) + 0.1 * context["steps"]
+        ),
+        options=RestoreOptions(num_steps=7),
+    )
+    pixels = picture("float32")
+    np.testing.assert_allclose(Restorer(by_steps, variables)(pixels), 0.7, atol=1e-6)
+    whole = restore_whole(by_steps, variables, jnp.asarray(pixels))
+    np.testing.assert_allclose(whole, 0.7, atol=1e-6)
+    assert summarise_picture(by_steps, variables, pixels)["steps"] == 7
 
 
 def test_results_are_clipped(method):

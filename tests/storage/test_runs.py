@@ -33,6 +33,13 @@ def test_fields_that_differ_are_named(run):
     ]
 
 
+def test_what_the_first_config_lacks_can_be_given(run):
+    run.write_config(CONFIG)
+    later = {**CONFIG, "new": 1, "newer": 2}
+    found = run.differences(later, complete=lambda saved: {"new": 1, "newer": 3, **saved})
+    assert found == ["newer was 3, is 2"]
+
+
 def test_a_free_name_covers_what_is_below_it(run):
     run.write_config(CONFIG)
     assert run.differences({**CONFIG, "mesh": {"data": 4}}, may_change={"mesh"}) == []

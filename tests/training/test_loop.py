@@ -208,6 +208,25 @@ def test_a_resume_that_would_not_go_on_as_before_is_refused(toy, tmp_path, chang
     assert "resumes" not in record  # refused before anything is written
 
 
+def test_a_run_of_an_earlier_version_lacks_fields(toy, tmp_path):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    del saved["data"]["haze_scale"], saved["not_finite"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    data = dataclasses.replace(make_config(tmp_path).data, haze_scale=(0.5, 1.0))
+    with pytest.raises(InputError, match=r"data.haze_scale was \[1.0, 1.0\], is \[0.5, 1.0\]"):
+        train(make_config(tmp_path, data=data), console=QUIET)
+    assert train(make_config(tmp_path), console=QUIET).finished
+
+
+def test_a_run_of_an_earlier_version_may_have_fields_that_went(toy, tmp_path):
+    train(make_config(tmp_path, stop_after=5), console=QUIET)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(saved | {"speed": 3}))
+    with pytest.raises(InputError, match="speed was 3, is 'absent'"):
+        train(make_config(tmp_path), console=QUIET)
+
+
 def test_a_changed_config_goes_on_if_forced_and_is_told(toy, tmp_path):
     train(make_config(tmp_path, stop_after=5), console=QUIET)
     config = make_config(tmp_path, optimiser=OptimiserConfig(learning_rate=0.0))

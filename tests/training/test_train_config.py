@@ -53,6 +53,14 @@ def test_an_unknown_way_with_what_is_not_finite_is_refused():
         config_from_dict(TrainConfig, {"not_finite": "ignore"}, source="run.json")
 
 
+def test_haze_that_is_rendered_anew_is_not_scaled():
+    data = DataConfig(train=("a",), haze_scale=(0.5, 1.0))
+    haze = PRESETS["reside_ots"]
+    with pytest.raises(InputError, match=r"TrainConfig\.haze: .* leave out data\.haze_scale"):
+        TrainConfig(data=data, haze=dataclasses.replace(haze, share=1.0))
+    assert TrainConfig(data=data, haze=dataclasses.replace(haze, share=0.5)).haze.share == 0.5
+
+
 @pytest.mark.parametrize("changes", [{"data": 0}, {"data": -2}, {"space": 0}, {"fsdp": -1}])
 def test_mesh_values_out_of_range_are_refused(changes):
     with pytest.raises(InputError, match=rf"MeshConfig\.{next(iter(changes))}: "):

@@ -117,7 +117,10 @@ def check(config: DehazeFlowConfig) -> None:
 
 
 def _trained_for(objective: ObjectiveConfig) -> RestoreOptions:
-    """The solve on whose end the field was trained, which is the one that it is best at."""
+    """The solve on whose end the field was trained, which is the one that it is best at.
+
+    Flow matching alone knows no solve; then it is the default, four steps of RK4.
+    """
     if objective.kind == "matching":
         return RestoreOptions()
     return RestoreOptions(solver=objective.rollout_solver, num_steps=objective.rollout_steps)

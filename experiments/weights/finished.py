@@ -1,0 +1,26 @@
+"""What a finished run has learnt."""
+
+import pathlib
+
+from dehaze_jax import InputError, storage
+
+
+def weights_folder(run: pathlib.Path) -> pathlib.Path:
+    """The weights that a finished run wrote; a weights folder is its own.
+
+    A checkpoint, which the run directory itself stands for, does not know its recipe.
+    """
+    finished = run / "weights"
+    return finished if finished.is_dir() else run
+
+
+def finished_weights(run: pathlib.Path) -> storage.Weights:
+    """Loads them.
+
+    Raises:
+        InputError: there are none, or none whose card has a recipe.
+    """
+    weights = storage.find_weights(weights_folder(run))
+    if "recipe" not in weights.card:
+        raise InputError(run, "has no recipe; only a finished run, or weights of one, have")
+    return weights
