@@ -25,6 +25,7 @@ minute.
 """
 
 import dataclasses
+from typing import Any
 
 from dehaze_jax.data import DataConfig
 from dehaze_jax.methods import DehazeFlowConfig, OptimiserConfig
@@ -42,7 +43,7 @@ PAIRS = {
 }
 
 
-def _data(*, landscapes: float = 0.0, revide: float = 0.0, **fields: object) -> DataConfig:
+def _data(*, landscapes: float = 0.0, revide: float = 0.0, **fields: Any) -> DataConfig:
     more = {"prepared/revide": revide, "prepared/landscapes": landscapes}
     sets = PAIRS | {name: share for name, share in more.items() if share}
     defaults = {"crop_size": 192, "crop_scale": (0.5, 1.0)}
