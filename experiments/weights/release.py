@@ -10,6 +10,8 @@ test splits are looked at here and nowhere else.
 import dataclasses
 import pathlib
 import platform
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import tyro
@@ -45,10 +47,15 @@ def main(options: Release) -> None:
     """Writes `dehaze_jax/weights/<name>`."""
     weights = finished_weights(options.run)
     restorer = dehaze_jax.load(weights_folder(options.run))
+    trained_on = _trained_on(weights.card["recipe"])
     scores, sets = {}, {}
     options.reports.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in options.prepared.iterdir() if path.is_dir()):
-        if "test" not in data.split_sizes(folder):
+        sizes = data.split_sizes(folder)
+        if "test" not in sizes:
+            if folder.name in trained_on:
+                fingerprint = data.open_prepared(folder, "train").fingerprint
+                sets[folder.name] = {**sizes, "fingerprint": fingerprint}
             continue
         pairs = data.open_prepared(folder, "test")
         report = evaluation.evaluate(
@@ -58,7 +65,7 @@ def main(options: Release) -> None:
             dataset=f"{folder.name}, test split",
         )
         Console(width=140).print(evaluation.as_table(report))
-        sets[folder.name] = {**data.split_sizes(folder), "fingerprint": pairs.fingerprint}
+        sets[folder.name] = {**sizes, "fingerprint": pairs.fingerprint}
         scores[folder.name] = {
             method: {
                 f"{protocol}/{score}": round(value["mean"], 4)
@@ -83,6 +90,14 @@ def main(options: Release) -> None:
     }
     target = pathlib.Path(dehaze_jax.__file__).parent / "weights" / options.name
     storage.save_weights(target, weights.variables, weights.config, card)
+
+
+def _trained_on(recipe: Any) -> set[str]:
+    """Names of the prepared folders that a recipe, or any recipe in it, trains on."""
+    if not isinstance(recipe, Mapping):
+        return set()
+    own = {pathlib.PurePath(path).name for path in recipe.get("train", ())}
+    return own.union(*map(_trained_on, recipe.values()))
 
 
 if __name__ == "__main__":
