@@ -13,3 +13,4 @@ from .loop import train as train
 from .mesh import make_mesh as make_mesh
 from .provenance import machine as machine
 from .rehazing import rehaze as rehaze
+from .starting import complete_config as complete_config

@@ -92,17 +92,19 @@ def check_config(run: RunDirectory, config: Mapping[str, Any], *, force: bool) -
     Raises:
         InputError: names the fields that differ.
     """
-    changes = run.differences(config, may_change=MAY_CHANGE, complete=_complete)
+    changes = run.differences(config, may_change=MAY_CHANGE, complete=complete_config)
     if changes and not force:
         reason = f"the run in it began with another config: {', '.join(changes)}"
         raise InputError(run.path, f"{reason}; {_FORCE}")
     return changes
 
 
-def _complete(saved: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The config of a run that an earlier version began: fields it did not know at their defaults.
+def complete_config(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Adds the fields that an earlier version did not know, at their defaults.
 
-    One with fields that there are no more stays as it is, so that they are named.
+    Args:
+        saved: config of a run, as it was saved. One with fields that there are no more stays as it
+            is, so that they can be named.
     """
     try:
         return config_to_dict(config_from_dict(TrainConfig, saved, source="config.json"))

@@ -101,7 +101,9 @@ def _train_and_measure(
     file = output / "measured" / f"{workdir.name}.json"
     if file.exists():
         record = storage.read_json(file)
-        if record["asked"] != asked:
+        before = record["asked"]
+        before = {**before, "config": training.complete_config(before["config"])}
+        if json.loads(json.dumps(before)) != asked:
             raise InputError(file, "is the result of another configuration or of other pictures")
         return Run.from_record(record["run"])
     shutil.rmtree(workdir, ignore_errors=True)  # one that was stopped: its time would be too short
