@@ -10,7 +10,7 @@ from dehaze_jax.errors import InputError
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 VARIANTS = {
-    "bilateral": ("base", "released", "published", "smoke"),
+    "bilateral": ("base", "scaled", "released", "published", "smoke"),
     "bilateral_4k": ("base", "rendered", "short"),
     "dehazeflow": (
         *("matching", "solver", "rendered", "whole", "cuts", "scaled", "base", "tiny", "smoke"),
