@@ -47,7 +47,7 @@ def main(options: Release) -> None:
     """Writes `dehaze_jax/weights/<name>`."""
     weights = finished_weights(options.run)
     restorer = dehaze_jax.load(weights_folder(options.run))
-    trained_on = _trained_on(weights.card["recipe"])
+    trained_on = sets_of(weights.card["recipe"])
     scores, sets = {}, {}
     options.reports.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in options.prepared.iterdir() if path.is_dir()):
@@ -92,12 +92,12 @@ def main(options: Release) -> None:
     storage.save_weights(target, weights.variables, weights.config, card)
 
 
-def _trained_on(recipe: Any) -> set[str]:
+def sets_of(recipe: Any) -> set[str]:
     """Names of the prepared folders that a recipe, or any recipe in it, trains on."""
     if not isinstance(recipe, Mapping):
         return set()
     own = {pathlib.PurePath(path).name for path in recipe.get("train", ())}
-    return own.union(*map(_trained_on, recipe.values()))
+    return own.union(*map(sets_of, recipe.values()))
 
 
 if __name__ == "__main__":
