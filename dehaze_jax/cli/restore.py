@@ -89,7 +89,8 @@ def main(args: list[str]) -> int:
         raise InputError(options.weights, f"{restorer.method.name} finds no maps; nedr does")
     how = ""
     if restorer.method.evaluations is not None:
-        how = f", {restorer.method.evaluations(restorer.options)} evaluations"
+        count = restorer.method.evaluations(restorer.options)
+        how = f", {count} evaluation{'s' * (count != 1)}"
     if options.baked:
         how += " on a small copy" if how else ", on a small copy"
 

@@ -39,7 +39,8 @@ def load(
     Args:
         name_or_path: weights that come with the package, a folder of weights, or a run directory,
             of which the newest checkpoint's averaged variables are taken.
-        solver: a name in `flow.SOLVERS`; default is the method's own, see `Method.options`.
+        solver: a name in `flow.SOLVERS`; default is the method's own, see `Method.options`. A
+            method that solves no ODE has no use for it.
         steps: equal steps of the solver; default is the method's own, whatever the solver is.
         baked: if given, only a small copy of each picture is restored in full and the picture by
             what `flow.bake` of this kind learns from it: faster, a little less exact.
@@ -128,8 +129,8 @@ def choose_options(
     steps = method.options.num_steps if steps is None else steps
     if solver not in SOLVERS:
         raise InputError("solver", f"no solver {solver!r}; there are {', '.join(SOLVERS)}")
-    if not 1 <= steps <= _MAX_STEPS:
-        raise InputError("steps", f"must be from 1 to {_MAX_STEPS}, not {steps}")
+    if type(steps) is not int or not 1 <= steps <= _MAX_STEPS:
+        raise InputError("steps", f"must be a whole number from 1 to {_MAX_STEPS}, not {steps!r}")
     return RestoreOptions(solver=solver, num_steps=steps)
 
 

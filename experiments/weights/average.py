@@ -25,9 +25,9 @@ class Average:
     """Average weights that were trained from the same weights."""
 
     of: tuple[pathlib.Path, ...]
-    """Finished runs or weights folders; two at least, of one model."""
+    """Finished runs, weights folders or released names; two at least, of one model."""
     to: pathlib.Path
-    """Weights folder to write."""
+    """Weights folder to write; one that is there is replaced."""
 
 
 def average(folders: tuple[pathlib.Path, ...], target: pathlib.Path) -> None:
@@ -57,6 +57,7 @@ def main() -> None:
     options = tyro.cli(Average)
     try:
         average(options.of, options.to)
+        print(f"{options.to}: mean of {', '.join(map(str, options.of))}")
     except InputError as error:
         raise SystemExit(str(error)) from None
 

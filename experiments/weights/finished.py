@@ -22,5 +22,5 @@ def finished_weights(run: pathlib.Path) -> storage.Weights:
     """
     weights = storage.find_weights(weights_folder(run))
     if "recipe" not in weights.card:
-        raise InputError(run, "has no recipe; only a finished run, or weights of one, have")
+        raise InputError(run, "is not finished: only what a finished run wrote has a recipe")
     return weights

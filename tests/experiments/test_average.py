@@ -71,7 +71,7 @@ def test_what_has_no_mean_is_refused(folders, run, tmp_path):
         run([folders[0], tmp_path / "nowhere"])
     no_recipe = tmp_path / "other"
     save(no_recipe, CONFIG, 1.0, {})
-    with pytest.raises(SystemExit, match="other: has no recipe"):
+    with pytest.raises(SystemExit, match="other: is not finished"):
         run([folders[0], no_recipe])
     for name, change in (
         ("additive", {"lut_mode": "composed"}),
