@@ -74,7 +74,8 @@ def _recipes() -> tuple[Recipe, ...]:
         return Recipe(name=name, own=one, evaluations=1, **fields)
 
     def matching(name: str, method: dict[str, Any] | None = None, **objective: Any) -> Recipe:
-        objective = {"kind": "matching", **objective}
+        # The solver of a rollout has no effect on matching, but results name it.
+        objective = {**_rollout("euler", 4), "kind": "matching", **objective}
         return Recipe(
             name=name,
             group="matching",
