@@ -52,8 +52,10 @@ def steps(results: Results) -> Figure:
 
 
 def differences(results: Results) -> Figure:
-    """Every recipe against one step, with intervals; a panel a score."""
-    names = [name for name in results.recipes if name != ONE_STEP]
+    """Every recipe but for backbones against one step, with intervals; a panel a score."""
+    names = [
+        name for name in results.recipes if name != ONE_STEP and RECIPES[name].group != "backbone"
+    ]
     figure = Figure(figsize=(11, 1.2 + 0.34 * max(len(names), 1)), layout="constrained")
     panels = figure.subplots(1, len(_SCORES), sharey=True)
     found = {name: results.difference(name, ONE_STEP) for name in names}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from solving_pays.comparing import Difference, verdict
-from solving_pays.config import AGAIN, CURVES, LONGER, ONE_STEP, RECIPES, Way
+from solving_pays.config import AGAIN, CURVES, LONGER, ONE_STEP, RECIPES, SOLVER, Way
 from solving_pays.folds import SETS, set_of
 from solving_pays.results import Results
 from studies.records import machine_line, markdown_table
@@ -153,11 +153,15 @@ def _scores(mean) -> list[str]:
     return [f"{mean[score]:.{digits}f}" for score, digits in _DIGITS.items()]
 
 
-def _difference_table(results: Results, base: str) -> str:
+def _difference_table(results: Results, base: str, *, backbones: bool = False) -> str:
+    """Backbones stand in a table of their own: they are no other way of training one network."""
+    names = [
+        name
+        for name in results.recipes
+        if name != base and (RECIPES[name].group == "backbone") == backbones
+    ]
     rows = []
-    for name in results.recipes:
-        if name == base:
-            continue
+    for name in names:
         found = results.difference(name, base)
         cells = [_interval(found[score], digits) for score, digits in _DIGITS.items()]
         rows.append([name, *cells, verdict(found)])
@@ -214,12 +218,10 @@ def _in_group(results: Results, recipe: str, ids: set[str]) -> str:
 
 def _backbones(results: Results) -> Sequence[str]:
     names = [name for name in results.recipes if RECIPES[name].group == "backbone"]
-    if not names:
+    if not names or SOLVER not in results.recipes:
         return []
     rows = []
-    for name in ("RK4", *names):
-        if name not in results.recipes:
-            continue
+    for name in (SOLVER, *names):
         run = results.runs_of(name)[0]
         rows.append(
             [
@@ -237,4 +239,6 @@ def _backbones(results: Results) -> Sequence[str]:
         "The recipe `RK4` with the same steps and pictures; the last column is the median of three "
         "after one that compiles, one RK4 step.",
         markdown_table(header, rows),
+        f"Differences from `{SOLVER}`, whose backbone is {results.config.backbone}:",
+        _difference_table(results, SOLVER, backbones=True),
     ]

@@ -12,6 +12,7 @@ from rich.console import Console
 from solving_pays import folds, measuring
 from solving_pays.comparing import Difference, bootstrap, compare, verdict
 from solving_pays.config import MATCHING, ONE_STEP, RECIPES, VARIANTS, StudyConfig, Way
+from solving_pays.report import as_markdown
 from solving_pays.results import Results, Run
 from solving_pays.study import run
 
@@ -230,6 +231,22 @@ class TestStudy:
         assert both.straightness(ONE_STEP) == pytest.approx(run_.straightness + 2)
         ours = both.control(ONE_STEP, "LUT reset")["psnr"]
         assert ours == pytest.approx(run_.controls["LUT reset"]["psnr"] / 3)
+
+    def test_backbones_are_compared_with_one_another(self, smoke):
+        """Not with one step of another network."""
+        config, _, results = smoke
+        one = results.runs_of(ONE_STEP)[0]
+        names = (ONE_STEP, "RK4", "RK4, nafnet")
+        scores = {**one.scores, Way("rk4", 1): one.scores[Way("euler", 1)]}
+        runs = [dataclasses.replace(one, recipe=name, scores=scores) for name in names]
+        config = dataclasses.replace(config, recipes=names)
+        page = as_markdown(Results(config, "smoke", results.hazy, results.scenes, runs))
+        before, own = page.split("## Backbones")
+        rows = [line for line in before.splitlines() if line.startswith("| RK4, nafnet | ")]
+        assert not any("open" in row for row in rows)
+        assert "| RK4 | +0.00 [" in before or "| RK4 | -0.00 [" in before
+        assert "| nafnet | " in own
+        assert "| RK4, nafnet | +0.00 [+0.00, +0.00] |" in own
 
     def test_scenes_of_rendered_pictures(self, smoke):
         """Two hazes each."""

@@ -308,7 +308,9 @@ def test_steps_without_end_are_refused(weights):
     restorer = restoring.load(weights, steps=10**6, memory=10**9)
     with pytest.raises(InputError, match="for what is kept of every step of the solver"):
         restorer(PHOTOGRAPH)
-    with pytest.raises(InputError, match="steps: must be a whole number from 1 to 1000000, not 1000001"):
+    with pytest.raises(
+        InputError, match="steps: must be a whole number from 1 to 1000000, not 1000001"
+    ):
         restoring.load(weights, steps=10**6 + 1)
 
 
