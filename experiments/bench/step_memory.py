@@ -2,8 +2,9 @@
 
     python experiments/bench/step_memory.py [--output step_memory.md] [--batch-size 8]
 
-Default configurations, on pictures of 256 x 256 pixels. Nothing is run: XLA tells of the compiled
-step how much it takes beside state and batch. Compiling takes minutes.
+Default configurations, on pictures of 256 x 256 pixels, but for the rollout: four Euler steps,
+which evaluate the field as often as one of RK4 and compile sooner. Nothing is run: XLA tells of the
+compiled step how much it takes beside state and batch. Compiling takes minutes.
 """
 
 import dataclasses
@@ -39,7 +40,8 @@ class Options:
 
 def flow(**objective) -> DehazeFlowConfig:
     """4KDehazeFlow with other values of the objective."""
-    return DehazeFlowConfig(objective=ObjectiveConfig(**objective))
+    euler = ObjectiveConfig(rollout_solver="euler", rollout_steps=4, **objective)
+    return DehazeFlowConfig(objective=euler)
 
 
 CASES: dict[str, tuple[MethodConfig, OptimiserConfig]] = {
