@@ -21,8 +21,10 @@ def test_solving_it_is_restoring(variables):
     end, stats = jax.jit(lambda x0, params: flow.integrate(problem.velocity, x0, params))(
         problem.x0, problem.params
     )
-    restored = restoring.restore_whole(methods.build(TINY), variables, IMAGE)
-    assert int(stats.nfe) == 16  # the default of both: classic RK4 in four steps
+    # The default of `integrate`: classic RK4 in four steps.
+    options = methods.RestoreOptions(solver="rk4", num_steps=4)
+    restored = restoring.restore_whole(methods.build(TINY), variables, IMAGE, options)
+    assert int(stats.nfe) == 16
     assert np.abs(restored - IMAGE).max() > 0.02
     np.testing.assert_allclose(jnp.clip(end.image, 0, 1), restored, atol=1e-5)
 
