@@ -109,11 +109,14 @@ def scale_haze(maps: Mapping[str, np.ndarray], factor: float) -> dict[str, np.nd
     than is possible comes out in colours beyond the airlight's.
 
     Args:
-        maps: of one example; nothing is done to one that is not a pair.
+        maps: of one example, float32 `[h, w, c]` in [0, 1]; nothing is done to one that is not a
+            pair.
         factor: from 0, which leaves no haze.
 
     Returns:
         The maps with `hazy`, and `transmission` if it is there, changed and cut off at 0 and 1.
+
+    References: the scattering model of Koschmieder (1924), as in `haze.scattering`.
     """
     if not {"hazy", "clear"} <= maps.keys():
         return dict(maps)

@@ -61,11 +61,8 @@ def load(
         method = methods.build(config)
         return method if baked is None else bake_method(method, kind=baked)
 
-    def choose(method: Method) -> RestoreOptions:
-        return choose_options(method, solver=solver, steps=steps)
-
     how = {"strip_pixels": strip_pixels, "devices": devices, "memory": memory}
-    return _load(name_or_path, build, choose, **how)
+    return _load(name_or_path, build, solver=solver, steps=steps, **how)
 
 
 def load_hazing(
@@ -97,20 +94,21 @@ def load_hazing(
             raise InputError(name_or_path, reason)
         return build_hazing(config, options or HazeOptions())
 
-    how = {"strip_pixels": strip_pixels, "devices": devices}
-    return _load(name_or_path, build, lambda method: method.options, **how)
+    return _load(name_or_path, build, strip_pixels=strip_pixels, devices=devices)
 
 
 def _load(
     name_or_path: str | os.PathLike[str],
     build: Callable[[MethodConfig], Method],
-    choose: Callable[[Method], RestoreOptions],
+    *,
+    solver: str | None = None,
+    steps: int | None = None,
     **how: Any,
 ) -> Restorer:
     weights = find_weights(name_or_path)
     config = config_from_dict(methods.MethodConfig, weights.config, source=name_or_path)
     method = build(config)
-    options = choose(method)
+    options = choose_options(method, solver=solver, steps=steps)
     pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     expected = jax.eval_shape(method.init, jax.random.key(0), {"hazy": pictures, "clear": pictures})
     match(weights.variables, expected, source=name_or_path)

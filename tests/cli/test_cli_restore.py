@@ -192,6 +192,16 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
     assert out[0].endswith(", 21 evaluations")
 
 
+def test_one_evaluation_is_told_as_one(tmp_path, monkeypatch, run):
+    method = dataclasses.replace(HALVES, evaluations=lambda options: options.num_steps)
+    restorer = Restorer(method, {}, RestoreOptions(num_steps=1))
+    monkeypatch.setattr(loading, "load", lambda *_, **__: restorer)
+    image.write(tmp_path / "in.png", COLOURS)
+    code, out, _ = run(tmp_path / "in.png", tmp_path / "out.png")
+    assert code == 0
+    assert out[0].endswith(", 1 evaluation")
+
+
 @pytest.fixture
 def as_asked(monkeypatch):
     """The method that halves, with the devices and the memory that are asked for."""
