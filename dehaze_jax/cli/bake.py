@@ -7,7 +7,7 @@ import tyro
 from rich.console import Console
 
 from dehaze_jax.cli.parsing import parse
-from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+from dehaze_jax.cli.solving import Solver, Steps, solver_options
 
 _LARGEST = 129  # more than that OpenColorIO does not read
 
@@ -56,7 +56,6 @@ def main(args: list[str]) -> int:
     check_folder(output)
     picture = read(options.input)
     restorer = load(options.weights, **solver_options(options))
-    check_solves(options, restorer.method, options.weights)
     baked, psnr = bake_picture(restorer, picture.pixels, size=options.size)
     write_cube(output, np.asarray(baked.table), title="dehaze-jax")
     Console(soft_wrap=True, highlight=False, markup=False).print(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dehaze_jax.cli.parsing import UsageError, parse
-from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+from dehaze_jax.cli.solving import Solver, Steps, solver_options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,6 @@ def main(args: list[str]) -> int:
 
     pairs, name = _open(options)
     restorer = load(options.weights, **solver_options(options))
-    check_solves(options, restorer.method, options.weights)
     model = pathlib.Path(options.weights).resolve().name
     solves = restorer.method.evaluations is not None
     used = restorer.options

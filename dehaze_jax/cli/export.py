@@ -7,7 +7,7 @@ import tyro
 from rich.console import Console
 
 from dehaze_jax.cli.parsing import parse
-from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+from dehaze_jax.cli.solving import Solver, Steps, solver_options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,6 @@ def main(args: list[str]) -> int:
     output = pathlib.Path(options.output)
     check_folder(output)
     restorer = load(options.weights, **solver_options(options))
-    check_solves(options, restorer.method, options.weights)
     exported = export_restorer(
         restorer,
         height=options.height,

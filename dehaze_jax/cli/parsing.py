@@ -51,5 +51,12 @@ def _reason(box: str) -> str:
     said = next((" ".join(part.split()) for part in parts if part.strip()), "bad options")
     # Why each type of a union does not fit follows, nested; the union itself says it all.
     said = said.partition(" Got errors:")[0].rstrip(".")
+    said = re.sub(r"no type matching (.+) could be instantiated from \[(.+)\]", _expected, said)
     # A tuple of Python as a list of words.
     return re.sub(r"\(('[^']*',? ?)+\)", lambda found: re.sub(r"[()']|,(?=\))", "", found[0]), said)
+
+
+def _expected(found: re.Match[str]) -> str:
+    """What a union takes beside nothing at all."""
+    kinds = [kind.strip("{}") for kind in found[1].split("|") if kind != "{None}"]
+    return f"expected {' or '.join(kinds)}, not {found[2]}"

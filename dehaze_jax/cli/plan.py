@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dehaze_jax.cli.parsing import parse
-from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+from dehaze_jax.cli.solving import Solver, Steps, solver_options
 from dehaze_jax.cli.train import read_config
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.haze.config import HazeConfig
@@ -109,8 +109,7 @@ def _print_restoring(options: Plan, method: "Method") -> None:
 
     if min(options.height, options.width) < 1:
         raise InputError("size", f"must be at least 1 x 1, not {options.height} x {options.width}")
-    check_solves(options, method, options.model)
-    restore = choose_options(method, **solver_options(options))
+    restore = choose_options(method, **solver_options(options), source=options.model)
     cost = count_cost(method, options.height, options.width, restore)
     pixels = options.height * options.width
     how = ""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dehaze_jax.cli.parsing import UsageError, parse
-from dehaze_jax.cli.solving import Solver, Steps, check_solves, solver_options
+from dehaze_jax.cli.solving import Solver, Steps, solver_options
 
 _PATHS = tyro.conf.arg(metavar="INPUT [INPUT ...] OUTPUT", help_behavior_hint="(required)")
 
@@ -84,7 +84,6 @@ def main(args: list[str]) -> int:
         devices=first_devices(options.devices),
         memory=None if options.memory is None else math.ceil(options.memory * 1e9),
     )
-    check_solves(options, restorer.method, options.weights)
     if options.maps and restorer.method.maps is None:
         raise InputError(options.weights, f"{restorer.method.name} finds no maps; nedr does")
     how = ""

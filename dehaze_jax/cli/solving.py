@@ -4,8 +4,6 @@ from typing import Annotated, Any, Protocol, TypeAlias, runtime_checkable
 
 import tyro
 
-from dehaze_jax.errors import InputError
-
 
 def _given(metavar: str) -> Any:
     hint = "(default: as the model was trained; after flow matching alone rk4 and 4)"
@@ -31,20 +29,3 @@ class Solving(Protocol):
 def solver_options(options: Solving) -> dict[str, Any]:
     """Solver and steps as far as they are given, for `restoring.load`."""
     return {"solver": options.solver, "steps": options.steps}
-
-
-def check_solves(options: Solving, method: Any, source: str) -> None:
-    """Refuses a solver for a method without an ODE.
-
-    Args:
-        options: of the command.
-        method: what restores.
-        source: where it came from; named in the error.
-
-    Raises:
-        InputError: the solver or its steps are given, and would have no effect.
-    """
-    given = [f"--{name}" for name in ("solver", "steps") if getattr(options, name) is not None]
-    if given and method.evaluations is None:
-        reason = f"{method.name} solves no ODE; leave out {' and '.join(given)}"
-        raise InputError(source, reason)

@@ -63,8 +63,8 @@ class DataConfig:
             "batch_size": (self.batch_size >= 1, "must be at least 1"),
             "crop_size": (1 <= self.crop_size <= _LARGEST, f"must lie in [1, {_LARGEST}]"),
             "haze_scale": (
-                0 <= self.haze_scale[0] <= self.haze_scale[1] < math.inf,
-                "must be two numbers, 0 <= low <= high",
+                0 <= self.haze_scale[0] <= self.haze_scale[1] < math.inf and self.haze_scale[1] > 0,
+                "must be two numbers, 0 <= low <= high, high above 0",
             ),
             "crop_scale": (0 < low <= high <= 1, "must be two numbers, 0 < low <= high <= 1"),
             "max_bad_share": (0 <= self.max_bad_share < 1, "must lie in [0, 1)"),

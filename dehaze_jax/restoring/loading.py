@@ -39,9 +39,10 @@ def load(
     Args:
         name_or_path: weights that come with the package, a folder of weights, or a run directory,
             of which the newest checkpoint's averaged variables are taken.
-        solver: a name in `flow.SOLVERS`; default is the method's own, see `Method.options`. A
-            method that solves no ODE has no use for it.
-        steps: equal steps of the solver; default is the method's own, whatever the solver is.
+        solver: a name in `flow.SOLVERS`; default is the method's own, see `Method.options`. Leave
+            it out for a method that solves no ODE.
+        steps: equal steps of the solver; default is the method's own, whatever the solver is. Leave
+            it out for a method that solves no ODE.
         baked: if given, only a small copy of each picture is restored in full and the picture by
             what `flow.bake` of this kind learns from it: faster, a little less exact.
             There are no maps then.
@@ -52,7 +53,7 @@ def load(
     Raises:
         InputError: no such weights, damaged ones, tensors of another method or size than the
             config says; an unknown solver or kind of baking; no step, or too
-            many.
+            many; a solver or steps for a method that solves no ODE.
     """
     if baked not in (None, *KINDS):
         raise InputError("baked", f"no kind {baked!r}; there are {', '.join(KINDS)}")
@@ -108,7 +109,7 @@ def _load(
     weights = find_weights(name_or_path)
     config = config_from_dict(methods.MethodConfig, weights.config, source=name_or_path)
     method = build(config)
-    options = choose_options(method, solver=solver, steps=steps)
+    options = choose_options(method, solver=solver, steps=steps, source=name_or_path)
     pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     expected = jax.eval_shape(method.init, jax.random.key(0), {"hazy": pictures, "clear": pictures})
     match(weights.variables, expected, source=name_or_path)
@@ -116,13 +117,27 @@ def _load(
 
 
 def choose_options(
-    method: Method, *, solver: str | None = None, steps: int | None = None
+    method: Method,
+    *,
+    solver: str | None = None,
+    steps: int | None = None,
+    source: str | os.PathLike[str],
 ) -> RestoreOptions:
     """Options to restore with: what is given, and the method's own for the rest.
 
+    Args:
+        method: what restores.
+        solver: see `load`.
+        steps: see `load`.
+        source: where the method came from; named in the error.
+
     Raises:
-        InputError: an unknown solver, no step, or too many.
+        InputError: an unknown solver, no step, or too many; any of them for a method that solves no
+            ODE, where it would have no effect.
     """
+    given = [name for name, value in (("solver", solver), ("steps", steps)) if value is not None]
+    if given and method.evaluations is None:
+        raise InputError(source, f"{method.name} solves no ODE; leave out {' and '.join(given)}")
     solver = method.options.solver if solver is None else solver
     steps = method.options.num_steps if steps is None else steps
     if solver not in SOLVERS:

@@ -20,7 +20,6 @@ import sys
 import tempfile
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 from measuring import machine, photograph, report, run_alone, time_alone
@@ -167,6 +166,8 @@ def compare() -> list[str]:
 
 def scale(plot: pathlib.Path) -> list[str]:
     """Slim on pictures of many sizes; draws the plot."""
+    import matplotlib.pyplot as plt  # here, lest the processes that are measured hold it
+
     lines = [
         "| slim, picture | megapixels | median s | s a megapixel | peak MB without pictures |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -1,6 +1,5 @@
 """`dehaze-jax bake`: the file does to the picture what the model does."""
 
-import dataclasses
 import shutil
 import subprocess
 
@@ -98,16 +97,6 @@ def test_options_reach_the_loader(tmp_path, hazy, run, monkeypatch):
     arguments = ("--weights", "mine", "--solver", "heun", "--steps", 3, "--size", 3)
     code, *_ = run(tmp_path / "hazy.png", tmp_path / "look.cube", *arguments)
     assert (code, seen) == (0, [("mine", {"solver": "heun", "steps": 3})])
-
-
-def test_a_solver_without_an_ode_is_refused(tmp_path, hazy, run, monkeypatch):
-    method = dataclasses.replace(SQUARES, evaluations=None)
-    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}))
-    arguments = ("--weights", "mine", "--solver", "rk4")
-    code, out, err = run(tmp_path / "hazy.png", tmp_path / "look.cube", *arguments)
-    assert (code, out) == (1, [])
-    assert err == ["dehaze-jax: error: mine: toy solves no ODE; leave out --solver"]
-    assert not (tmp_path / "look.cube").exists()
 
 
 @pytest.mark.parametrize(

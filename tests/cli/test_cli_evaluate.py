@@ -91,15 +91,6 @@ def test_options(folders, tmp_path, run):
     assert any(name.endswith(".png") for name in os.listdir(tmp_path / "out" / "pictures"))
 
 
-def test_a_solver_without_an_ode_is_refused(folders, tmp_path, run, monkeypatch):
-    method = types.SimpleNamespace(name="toy", evaluations=None)
-    monkeypatch.setattr(loading, "load", lambda *_, **__: types.SimpleNamespace(method=method))
-    code, out, err = run(*folders, "--weights", "mine", "--solver", "rk4", "--steps", "4")
-    reason = "mine: toy solves no ODE; leave out --solver and --steps"
-    assert (code, out, err) == (1, "", f"dehaze-jax: error: {reason}\n")
-    assert not (tmp_path / "out").exists()
-
-
 def test_bad_pairs_are_counted(folders, run):
     (folders[1] / "0.png").write_bytes(b"")
     code, out, err = run(*folders)

@@ -1,7 +1,5 @@
 """`dehaze-jax export`: the file that is written, and what is refused."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,15 +61,6 @@ def test_options_reach_the_loader(tmp_path, monkeypatch, run):
     arguments = ("--weights", "mine", "--solver", "heun", "--steps", 3, "--height", 2)
     code, *_ = run(tmp_path / "m", *arguments, "--width", 2)
     assert (code, seen) == (0, [("mine", {"solver": "heun", "steps": 3})])
-
-
-def test_a_solver_without_an_ode_is_refused(tmp_path, run, monkeypatch):
-    method = dataclasses.replace(HALVES, evaluations=None)
-    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}))
-    code, _, err = run(tmp_path / "m", "--weights", "mine", "--steps", "4")
-    assert code == 1
-    assert err == ["dehaze-jax: error: mine: toy solves no ODE; leave out --steps"]
-    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(

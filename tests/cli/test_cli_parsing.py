@@ -70,17 +70,17 @@ class Choices:
     """One of two."""
     pair: tuple[int, int] | None = None
     """Two numbers, or none."""
+    count: int | None = None
+    """A number, or none."""
 
 
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
         (["--kind", "x"], "invalid choice 'x' for argument '--kind'. Expected one of {}"),
-        (
-            ["--pair", "5"],
-            "Error parsing --pair: no type matching {{None}}|{{INT INT}} could be instantiated "
-            "from ['5']",
-        ),
+        (["--pair", "5"], "Error parsing --pair: expected INT INT, not '5'"),
+        (["--pair", "5", "x"], "Error parsing --pair: expected INT INT, not '5', 'x'"),
+        (["--count", "2.5"], "Error parsing --count: expected INT, not '2.5'"),
         (["--kind"], "Missing value for argument '--kind'. Expected 1 values"),
     ],
 )

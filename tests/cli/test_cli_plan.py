@@ -158,7 +158,7 @@ def test_weights_that_ship(capsys):
         (["dehazeflow", "--height", "0"], "size: must be at least 1 x 1, not 0 x 3840"),
         (["dehazeflow", "--solver", "rk5"], "solver: no solver 'rk5'"),
         (["dehazeflow", "--steps", "0"], "steps: must be a whole number from 1 to 1000000, not 0"),
-        (["bilateral", "--steps", "2"], "bilateral: bilateral solves no ODE; leave out --steps"),
+        (["bilateral", "--steps", "2"], "bilateral: bilateral solves no ODE; leave out steps"),
     ],
 )
 def test_refusals(arguments, reason, capsys):

@@ -259,23 +259,14 @@ def test_devices_and_memory_that_are_refused(tmp_path, as_asked, run, arguments,
     assert (code, out, err) == (1, [], [f"dehaze-jax: error: {line}"])
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--solver", "rk4"), "--solver"),
-        (("--steps", "4"), "--steps"),
-        (("--solver", "euler", "--steps", "2"), "--solver and --steps"),
-    ],
-)
-def test_a_solver_without_an_ode_is_refused(tmp_path, monkeypatch, run, options, said):
-    method = dataclasses.replace(HALVES, evaluations=None)
-    monkeypatch.setattr(loading, "load", lambda *_, **__: Restorer(method, {}))
+def test_a_solver_without_an_ode_is_refused(tmp_path, run):
     save_png(tmp_path / "in.png", "RGB")
-    arguments = (tmp_path / "in.png", tmp_path / "out.png", "--weights", "mine", *options)
-    code, out, err = run(*arguments)
+    code, out, err = run(
+        tmp_path / "in.png", tmp_path / "out.png", "--weights", "bilateral", "--solver", "rk4"
+    )
     assert (code, out) == (1, [])
-    assert err == [f"dehaze-jax: error: mine: toy solves no ODE; leave out {said}"]
-    assert os.listdir(tmp_path) == ["in.png"]
+    assert err == ["dehaze-jax: error: bilateral: bilateral solves no ODE; leave out solver"]
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_baked_is_said_and_reaches_the_loader(tmp_path, monkeypatch, run):

@@ -94,10 +94,7 @@ def test_a_stopped_run_ends_with_the_signal_as_exit_code(config, monkeypatch, nu
         (["--data.bath-size", "2"], "Unrecognized options: --data.bath-size"),
         (["--steps", "many"], "Error parsing --steps: invalid literal"),
         (["--steps"], "--steps"),
-        (
-            ["--profile-steps", "5"],
-            "no type matching {None}|{INT INT} could be instantiated from ['5']; see",
-        ),
+        (["--profile-steps", "5"], "Error parsing --profile-steps: expected INT INT, not '5'; see"),
         (["--not-finite", "go"], "for argument '--not-finite'. Expected one of stop, skip; see"),
         (["--data.crop", "no"], "Expected one of"),
         (["--method.lut-mode", "x"], "--method.lut-mode"),

@@ -17,6 +17,7 @@ from dehaze_jax.errors import InputError
         {"haze_scale": (0.9, 0.8)},
         {"haze_scale": (-0.1, 0.8)},
         {"haze_scale": (0.5, float("inf"))},
+        {"haze_scale": (0.0, 0.0)},
         {"haze_scale": (0.5, 1.0), "train": ("a",), "clear": ("b",)},
         {"max_bad_share": -0.1},
         {"max_bad_share": 1.0},

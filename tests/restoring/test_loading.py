@@ -142,3 +142,18 @@ class TestLoadHazing:
         )
         with pytest.raises(InputError, match="stranger"):
             restoring.load_hazing(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"solver": "rk4"}, "solver"),
+        ({"steps": 4}, "steps"),
+        ({"solver": "euler", "steps": 2}, "solver and steps"),
+        ({"steps": 4, "baked": "local"}, "steps"),
+    ],
+)
+def test_a_solver_for_a_method_without_an_ode(given, said):
+    with pytest.raises(InputError) as error:
+        restoring.load("bilateral", **given)
+    assert str(error.value) == f"bilateral: bilateral solves no ODE; leave out {said}"
