@@ -25,7 +25,7 @@ sys.path.insert(0, str(CONFIGS))  # they import one another
 CASES = (
     "dehazeflow.py:smoke",
     "dehazeflow.py:matching",
-    "dehazeflow.py:rendered",
+    "dehazeflow.py:base",
     "dehazeflow_4k.py:short",
     "bilateral.py:smoke",
     "bilateral.py:base",

@@ -35,13 +35,18 @@ def get_config(variant: str = "base") -> TrainConfig:
     """From scratch: `base`, `smoke` (tiny); from weights that ship: all others."""
     data = DataConfig(train=("prepared/mine",), validation=("prepared/mine",))
     tune = OptimiserConfig(learning_rate=2e-4, warmup_steps=50, ema_decay=0.99)
-    # As the weights that ship were trained last.
-    flow = DehazeFlowConfig(objective=ObjectiveConfig(kind="rollout", ssim_weight=0.5))
+    # The model of the weights that ship, and what they were trained on.
+    flow = DehazeFlowConfig(
+        backbone="attention",
+        proxy_size=64,
+        time_features=32,
+        objective=ObjectiveConfig(kind="rollout"),
+    )
     variants = {
         "base": TrainConfig(data=data, optimiser=OptimiserConfig(learning_rate=1e-3), steps=20_000),
         "fine_tune": TrainConfig(
             method=flow,
-            data=data,
+            data=dataclasses.replace(data, crop_size=128),
             optimiser=tune,
             steps=1000,
             init_from="dehazeflow",

@@ -13,7 +13,7 @@ WAYS = {
 class StudyConfig:
     """Everything that the results depend on but for the weights."""
 
-    weights: tuple[str, ...] = ("dehazeflow", "bilateral", "nedr")
+    weights: tuple[str, ...] = ("dehazeflow", "dehazeflow-tiny", "bilateral", "nedr")
     """Weights that ship, or folders of weights."""
     ways: tuple[str, ...] = tuple(WAYS)
     """Names in `WAYS`."""

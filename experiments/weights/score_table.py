@@ -19,7 +19,7 @@ class Options:
 
     sets: tuple[str, ...]
     """Data sets, in order."""
-    names: tuple[str, ...] = ("dehazeflow", "bilateral", "nedr")
+    names: tuple[str, ...] = ("dehazeflow", "dehazeflow-tiny", "bilateral", "nedr")
     """Names of the weights."""
     protocol: str = "rgb-full"
     """Id of the protocol."""

@@ -13,7 +13,7 @@ VARIANTS = {
     "bilateral": ("base", "scaled", "released", "published", "smoke"),
     "bilateral_4k": ("base", "rendered", "short"),
     "dehazeflow": (
-        *("matching", "solver", "rendered", "whole", "cuts", "scaled", "base", "tiny", "smoke"),
+        *("base", "whole", "cuts", "tiny_base", "tiny_whole", "tiny_cuts", "matching", "smoke"),
     ),
     "dehazeflow_4k": ("base", "rendered", "short"),
     "nedr": ("base", "plain", "published", "released", "smoke"),
@@ -44,3 +44,10 @@ def test_short_4k_runs_differ_in_size_alone():
         assert short.data.crop == "native"
         assert short.data.crop_size == rendered.data.crop_size == 512
         assert short.steps < rendered.steps
+
+
+@pytest.mark.parametrize("variant", ["fine_tune", "clear"])
+def test_fine_tuning_has_the_model_of_the_weights(variant):
+    ours = read_config(f"{FOLDER / 'your_pairs'}.py:{variant}")
+    shipped = read_config(f"{FOLDER / 'dehazeflow'}.py:cuts")
+    assert ours.method == shipped.method

@@ -1,4 +1,5 @@
 import dataclasses
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +7,11 @@ import numpy as np
 import pytest
 
 from dehaze_jax import methods, restoring, storage
+from dehaze_jax.cli.train import read_config
 from dehaze_jax.errors import InputError
 from dehaze_jax.methods.dehazeflow.config import ObjectiveConfig
+
+CONFIGS = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 
 
 def test_a_folder_of_weights(weights, flow_config, flow_variables):
@@ -38,9 +42,10 @@ def test_what_is_not_given_is_as_it_was_trained(tmp_path, flow_config, flow_vari
 @pytest.mark.parametrize("name", storage.released())
 def test_weights_that_come_with_the_package(name):
     restorer = restoring.load(name)
-    assert restorer.config.name == name.removesuffix("-tiny")
-    if name in methods.METHODS:
-        assert restorer.config == methods.METHODS[name].config(objective=restorer.config.objective)
+    method, _, variant = name.partition("-")
+    recipe = read_config(str(CONFIGS / f"{method}.py:{variant + '_base' if variant else 'base'}"))
+    objective = restorer.config.objective
+    assert restorer.config == dataclasses.replace(recipe.method, objective=objective)
     assert restorer.card["sha256"]
 
 
