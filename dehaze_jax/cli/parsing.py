@@ -58,5 +58,6 @@ def _reason(box: str) -> str:
 
 def _expected(found: re.Match[str]) -> str:
     """What a union takes beside nothing at all."""
-    kinds = [kind.strip("{}") for kind in found[1].split("|") if kind != "{None}"]
+    kinds = [kind.strip("{}") for kind in re.split(r"(?<=\})\||\|(?=\{)", found[1])]
+    kinds.remove("None")
     return f"expected {' or '.join(kinds)}, not {found[2]}"

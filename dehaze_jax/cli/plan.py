@@ -17,6 +17,7 @@ from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
 from dehaze_jax.training.config import MeshConfig, TrainConfig
 
 if TYPE_CHECKING:  # it starts JAX
+    from dehaze_jax.methods.config import RestoreOptions
     from dehaze_jax.methods.protocol import Method
     from dehaze_jax.training.cost import TrainingCost
 
@@ -81,7 +82,8 @@ def main(args: list[str]) -> int:
         options = parse(Plan, args=args, prog="dehaze-jax plan")
         from dehaze_jax.restoring.loading import load
 
-        _print_restoring(options, load(options.model).method)
+        method = load(options.model).method
+        _print_restoring(options, method, _restore_options(options, method))
         return 0
     from dehaze_jax import methods
 
@@ -96,20 +98,26 @@ def main(args: list[str]) -> int:
     )
     groups = {name: getattr(options, name) for name in _GROUPS}
     config = dataclasses.replace(config, **groups)
+    method = methods.build(config.method)
+    restore = _restore_options(options, method)  # refuses before anything is counted
     cost = _count_training(options, config)
-    _print_restoring(options, methods.build(config.method))
+    _print_restoring(options, method, restore)
     return _print_training(options, config, cost)
 
 
-def _print_restoring(options: Plan, method: "Method") -> None:
+def _restore_options(options: Plan, method: "Method") -> "RestoreOptions":
     from dehaze_jax.errors import InputError
-    from dehaze_jax.programs import KINDS
-    from dehaze_jax.restoring.cost import count_cost
     from dehaze_jax.restoring.loading import choose_options
 
     if min(options.height, options.width) < 1:
         raise InputError("size", f"must be at least 1 x 1, not {options.height} x {options.width}")
-    restore = choose_options(method, **solver_options(options), source=options.model)
+    return choose_options(method, **solver_options(options), source=options.model)
+
+
+def _print_restoring(options: Plan, method: "Method", restore: "RestoreOptions") -> None:
+    from dehaze_jax.programs import KINDS
+    from dehaze_jax.restoring.cost import count_cost
+
     cost = count_cost(method, options.height, options.width, restore)
     pixels = options.height * options.width
     how = ""

@@ -49,8 +49,8 @@ class DataConfig:
     """Turn by a multiple of 90 degrees, drawn uniformly."""
     haze_scale: tuple[float, float] = (1.0, 1.0)
     """Makes the haze of pairs thinner or denser: hazy becomes clear + f (hazy - clear), f drawn
-    uniformly from these two numbers, of which 0 is no haze. That is haze of the same airlight that
-    takes f times as much of the light away, as long as any is left."""
+    uniformly from these two numbers, 0 <= low <= high and high above 0; 0 is no haze. That is haze
+    of the same airlight that takes f times as much of the light away, as long as any is left."""
     workers: int = 0
     """Loader processes; 0 reads with threads of the training process."""
     max_bad_share: float = 0.01

@@ -9,9 +9,9 @@ r"""Training from scratch, or fine-tuning, on pictures of your own.
     dehaze-jax train experiments/configs/your_pairs.py:clear --workdir runs/clear \
         --data.clear my_clear
 
-Flow matching and a loss through the solver on 256-pixel crops. On two CPU cores a step takes
-seconds: use a GPU, or `fine_tune`, or `smoke`, which takes a minute or two, nearly all of it
-compiling.
+From scratch a larger field learns by flow matching and a loss through the solver, on 256-pixel
+crops. On two CPU cores a step takes seconds: use a GPU, or `fine_tune`, which goes on with the
+weights that ship, or `smoke`, which takes a minute or two, nearly all of it compiling.
 `unpaired` learns from two folders of pictures that have nothing to do with each other. `clear`
 needs clear pictures alone: haze is rendered onto them in every step.
 """
@@ -55,7 +55,7 @@ def get_config(variant: str = "base") -> TrainConfig:
         ),
         "clear": TrainConfig(
             method=flow,
-            data=DataConfig(clear=("my_clear",), rotations=False),
+            data=DataConfig(clear=("my_clear",), crop_size=128, rotations=False),
             haze=HazeConfig(),
             optimiser=tune,
             steps=1000,

@@ -35,8 +35,8 @@ class Release:
     reports: pathlib.Path = pathlib.Path("runs/reports")
     """Folder for the reports."""
     terms: str = (
-        "The recipe names the sets that these weights have learnt from. O-HAZE, I-HAZE, NH-HAZE, "
-        "NH-HAZE2, REVIDE and RESIDE SOTS are public for "
+        "The recipe names the sets that these weights have learnt from. Those of them that are of "
+        "O-HAZE, I-HAZE, NH-HAZE, NH-HAZE2, REVIDE and RESIDE SOTS are public for "
         "research and state no licence: use these weights for research. The Apache-2.0 licence of "
         "the package covers its code."
     )

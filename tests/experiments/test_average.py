@@ -64,6 +64,19 @@ def test_the_card_has_every_recipe(folders, run):
     assert card["recipe"] == {"mean of": expected}
 
 
+def test_the_card_tells_what_the_weights_began_from(folders, run, tmp_path):
+    first, second, last = (str(folder) for folder in folders)
+    for number, (folder, start) in enumerate(((second, first), (last, second)), start=1):
+        target = tmp_path / "three" / "weights" if folder == last else second
+        save(target, CONFIG, float(number), {"recipe": {"steps": number, "init_from": start}})
+    card = json.loads((run([folders[0], folders[2]]) / "card.json").read_text())
+    assert card["recipe"]["mean of"][last] == {
+        "steps": 2,
+        "init_from": second,
+        "began from": {"steps": 1, "init_from": first, "began from": {"steps": 0}},
+    }
+
+
 def test_what_has_no_mean_is_refused(folders, run, tmp_path):
     with pytest.raises(SystemExit, match="takes two weights at least"):
         run(folders[:1])

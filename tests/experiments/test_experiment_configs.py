@@ -1,10 +1,12 @@
 """Every variant of every configuration file can be read, and its method built."""
 
+import dataclasses
+import json
 import pathlib
 
 import pytest
 
-from dehaze_jax import methods
+from dehaze_jax import methods, storage
 from dehaze_jax.cli.train import read_config
 from dehaze_jax.errors import InputError
 
@@ -46,8 +48,24 @@ def test_short_4k_runs_differ_in_size_alone():
         assert short.steps < rendered.steps
 
 
-@pytest.mark.parametrize("variant", ["fine_tune", "clear"])
+@pytest.mark.parametrize("variant", ["fine_tune", "clear", "bilateral", "unpaired"])
 def test_fine_tuning_has_the_model_of_the_weights(variant):
     ours = read_config(f"{FOLDER / 'your_pairs'}.py:{variant}")
-    shipped = read_config(f"{FOLDER / 'dehazeflow'}.py:cuts")
-    assert ours.method == shipped.method
+    assert ours.init_from is not None
+    shipped = storage.find_weights(ours.init_from).config
+    assert storage.config_to_dict(ours.method) | {"objective": shipped["objective"]} == shipped
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("dehazeflow", ""), ("dehazeflow-tiny", "tiny_")])
+def test_the_cards_of_the_flows_have_these_recipes(name, prefix):
+    def recipe(stage):
+        variant = f"{prefix}{stage}"
+        config = read_config(f"{FOLDER / 'dehazeflow'}.py:{variant}")
+        fields = storage.config_to_dict(dataclasses.replace(config, workdir=f"runs/{variant}"))
+        return json.loads(json.dumps(fields))
+
+    base = recipe("base")
+    stages = {stage: recipe(stage) for stage in ("whole", "cuts")}
+    assert all(stage["init_from"] == base["workdir"] for stage in stages.values())
+    expected = {stage["workdir"]: {**stage, "began from": base} for stage in stages.values()}
+    assert storage.find_weights(name).card["recipe"] == {"mean of": expected}

