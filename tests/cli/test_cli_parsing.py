@@ -72,6 +72,8 @@ class Choices:
     """Two numbers, or none."""
     count: int | None = None
     """A number, or none."""
+    either: tuple[int, int] | float | None = None
+    """Two numbers, or one, or none."""
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,7 @@ class Choices:
         (["--pair", "5"], "Error parsing --pair: expected INT INT, not '5'"),
         (["--pair", "5", "x"], "Error parsing --pair: expected INT INT, not '5', 'x'"),
         (["--count", "2.5"], "Error parsing --count: expected INT, not '2.5'"),
+        (["--either", "x"], "Error parsing --either: expected INT INT or FLOAT, not 'x'"),
         (["--kind"], "Missing value for argument '--kind'. Expected 1 values"),
     ],
 )
