@@ -59,5 +59,4 @@ def _reason(box: str) -> str:
 def _expected(found: re.Match[str]) -> str:
     """What a union takes beside nothing at all."""
     kinds = [kind.strip("{}") for kind in re.split(r"(?<=\})\||\|(?=\{)", found[1])]
-    kinds.remove("None")
-    return f"expected {' or '.join(kinds)}, not {found[2]}"
+    return f"expected {' or '.join(kind for kind in kinds if kind != 'None')}, not {found[2]}"

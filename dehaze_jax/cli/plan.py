@@ -13,11 +13,10 @@ from dehaze_jax.cli.solving import Solver, Steps, solver_options
 from dehaze_jax.cli.train import read_config
 from dehaze_jax.data.config import DataConfig
 from dehaze_jax.haze.config import HazeConfig
-from dehaze_jax.methods.config import MethodConfig, OptimiserConfig
+from dehaze_jax.methods.config import MethodConfig, OptimiserConfig, RestoreOptions
 from dehaze_jax.training.config import MeshConfig, TrainConfig
 
 if TYPE_CHECKING:  # it starts JAX
-    from dehaze_jax.methods.config import RestoreOptions
     from dehaze_jax.methods.protocol import Method
     from dehaze_jax.training.cost import TrainingCost
 
@@ -105,7 +104,7 @@ def main(args: list[str]) -> int:
     return _print_training(options, config, cost)
 
 
-def _restore_options(options: Plan, method: "Method") -> "RestoreOptions":
+def _restore_options(options: Plan, method: "Method") -> RestoreOptions:
     from dehaze_jax.errors import InputError
     from dehaze_jax.restoring.loading import choose_options
 
@@ -114,7 +113,7 @@ def _restore_options(options: Plan, method: "Method") -> "RestoreOptions":
     return choose_options(method, **solver_options(options), source=options.model)
 
 
-def _print_restoring(options: Plan, method: "Method", restore: "RestoreOptions") -> None:
+def _print_restoring(options: Plan, method: "Method", restore: RestoreOptions) -> None:
     from dehaze_jax.programs import KINDS
     from dehaze_jax.restoring.cost import count_cost
 

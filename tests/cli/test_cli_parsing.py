@@ -74,6 +74,8 @@ class Choices:
     """A number, or none."""
     either: tuple[int, int] | float | None = None
     """Two numbers, or one, or none."""
+    always: tuple[int, int] | int = 1
+    """Two numbers or one."""
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,7 @@ class Choices:
         (["--pair", "5", "x"], "Error parsing --pair: expected INT INT, not '5', 'x'"),
         (["--count", "2.5"], "Error parsing --count: expected INT, not '2.5'"),
         (["--either", "x"], "Error parsing --either: expected INT INT or FLOAT, not 'x'"),
+        (["--always", "x"], "Error parsing --always: expected INT INT or INT, not 'x'"),
         (["--kind"], "Missing value for argument '--kind'. Expected 1 values"),
     ],
 )
