@@ -3,7 +3,9 @@ import json
 
 import pytest
 from bilateral_study import run as study
-from bilateral_study.run import VARIANTS, StudyConfig, budget_findings, cases, loss_findings
+from bilateral_study.config import VARIANTS, StudyConfig, cases
+from bilateral_study.measuring import measure
+from bilateral_study.report import budget_findings, loss_findings
 from rich.console import Console
 from studies.landscapes import prepare
 
@@ -103,7 +105,7 @@ class TestCases:
 def test_training_itself_reports_the_same(tmp_path):
     sets = (prepare(SMOKE.landscapes, tmp_path, Console(quiet=True)),)
     case = next(case for case in cases(SMOKE, sets) if case.name == "slim")
-    ours = study.measure(case)
+    ours = measure(case)
     # One device: with four a batch of two cannot be divided.
     train = dataclasses.replace(
         case.train, workdir=str(tmp_path / "run"), mesh=training.MeshConfig(data=1), save_every=100
