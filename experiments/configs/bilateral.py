@@ -7,12 +7,12 @@
     python experiments/weights/average.py --of runs/slim runs/slim_scaled --to runs/bilateral
     python experiments/weights/release.py --run runs/bilateral --name bilateral
 
-`base` is the slim network on random cuts of all sets: half an hour on two CPU cores; `scaled` goes
-on with larger cuts whose haze is scaled, for ten minutes. What ships is their mean. `released` is
-the published network under the same recipe and loss, `published` under that of its authors (whole
-pictures stretched to 512 x 512, L1, Adam at 1e-3, batch 16), but on our sets, with area means where
-theirs reduces bilinearly, and for a fixed number of steps; both are for a GPU. `smoke` takes a
-minute.
+`experiments/weights/collect_pairs.py` collects DATA. `base` is the slim network on random cuts of
+all sets: half an hour on two CPU cores; `scaled` goes on with larger cuts whose haze is scaled, for
+ten minutes. What ships is their mean. `released` is the published network under the same recipe and
+loss, `published` under that of its authors (whole pictures stretched to 512 x 512, L1, Adam at
+1e-3, batch 16), but on our sets, with area means where theirs reduces bilinearly, and for a fixed
+number of steps; both are for a GPU. `smoke` takes a minute.
 """
 
 import dataclasses

@@ -20,7 +20,8 @@ on cuts; the mean of the two is released:
     python experiments/weights/average.py --of runs/tiny_whole runs/tiny_cuts --to runs/tiny
     python experiments/weights/release.py --run runs/tiny --name dehazeflow-tiny
 
-The sizes fit two CPU cores: half an hour for either. `matching` is flow matching alone, as in the
+`experiments/weights/collect_pairs.py` collects DATA. The sizes fit two CPU cores: half an hour for
+either. `matching` is flow matching alone, as in the
 paper, of the default field, which has a U-Net; `smoke` is a minute of it.
 """
 

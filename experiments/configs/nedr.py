@@ -1,11 +1,13 @@
-"""NeDR-Dehaze, unpaired: the recipe of the weights that ship as `nedr`, and others.
+r"""NeDR-Dehaze, unpaired: the recipe of the weights that ship as `nedr`, and others.
 
     python experiments/weights/prepare_pairs.py --from DATA --to prepared
     python experiments/weights/split_unpaired.py --from DATA --to unpaired
-    dehaze-jax train experiments/configs/nedr.py --workdir runs/nedr
+    dehaze-jax train experiments/configs/nedr.py --workdir runs/nedr \
+        --method.objective.range-weight 0
     python experiments/weights/release.py --run runs/nedr --name nedr
 
-The weights that ship were trained before there was a `range_weight`, that is with 0.
+The weights that ship were trained before there was a `range_weight`. DATA:
+`experiments/weights/collect_pairs.py`.
 
 `base` is the slim network: an hour on two CPU cores. `plain` is the same without coordinates.
 `published` is the network of the paper under the recipe of its authors (squares of the full shorter

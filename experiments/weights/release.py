@@ -68,7 +68,7 @@ def main(options: Release) -> None:
         sets[folder.name] = {**sizes, "fingerprint": pairs.fingerprint}
         scores[folder.name] = {
             method: {
-                f"{protocol}/{score}": round(value["mean"], 4)
+                f"{protocol}/{score}": round(value["mean"], 5)
                 for protocol, values in by_protocol.items()
                 for score, value in values.items()
             }
