@@ -82,6 +82,8 @@ def main() -> None:
     parser.add_argument("--to", type=pathlib.Path, required=True)
     parser.add_argument("--list", type=pathlib.Path, default=PAIRS)
     arguments = parser.parse_args()
+    if not arguments.list.is_file():
+        parser.error(f"{arguments.list}: does not exist")
     pictures = read_pictures(arguments.list)
     for name in (missing := missing_clones(pictures, arguments.clones)):
         target = arguments.clones / name

@@ -103,6 +103,14 @@ def test_what_is_missing_is_named(collect, clone, tmp_path, capsys):
     assert line.startswith("needed: git clone --bare https://github.com/owner/name ")
 
 
+def test_a_list_that_is_not_there(monkeypatch, tmp_path, capsys):
+    options = ["--clones", "c", "--to", "d", "--list", str(tmp_path / "list.csv")]
+    monkeypatch.setattr(sys, "argv", ["collect_pairs", *options])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.endswith("list.csv: does not exist\n")
+
+
 class TestTheList:
     """What is committed."""
 
