@@ -27,6 +27,8 @@ from dehaze_jax import storage
 
 PAIRS = pathlib.Path(__file__).with_name("pairs.csv")
 
+_COLUMNS = {"file", "repository", "commit", "path", "encoding", "sha256"}
+
 _ENCODINGS = {
     "PNG": {"optimize": True},
     "JPEG 93 4:4:4": {"quality": 93, "subsampling": 0},
@@ -53,13 +55,14 @@ def collect(picture: dict[str, str], clones: pathlib.Path) -> bytes:
         clones: folder of the clones.
 
     Raises:
-        ValueError: the repository does not have it.
+        ValueError: the clone is none, or does not have it.
     """
     place = f"{picture['commit']}:{picture['path']}"
     command = ["git", "-C", str(clones / picture["repository"]), "show", place]
     shown = subprocess.run(command, capture_output=True, check=False)
     if shown.returncode:
-        raise ValueError(f"{picture['repository']} has no {place}")
+        said = shown.stderr.decode(errors="replace").strip()
+        raise ValueError(f"{clones / picture['repository']}: no {picture['path']}: {said}")
     return _stored(shown.stdout, picture["encoding"])
 
 
@@ -85,26 +88,34 @@ def main() -> None:
     if not arguments.list.is_file():
         parser.error(f"{arguments.list}: does not exist")
     pictures = read_pictures(arguments.list)
+    if not pictures or not pictures[0].keys() >= _COLUMNS:
+        parser.error(f"{arguments.list}: is no list with the columns {', '.join(sorted(_COLUMNS))}")
+    if arguments.to.exists() and not arguments.to.is_dir():
+        parser.error(f"{arguments.to}: is not a folder")
     for name in (missing := missing_clones(pictures, arguments.clones)):
         target = arguments.clones / name
         print(f"needed: git clone --bare https://github.com/{name} {target}", file=sys.stderr)
     if missing:
         sys.exit(1)
     new = [picture for picture in pictures if not (arguments.to / picture["file"]).exists()]
-    differ = 0
     for picture in new:
         target = arguments.to / picture["file"]
         try:
             data = collect(picture, arguments.clones)
         except ValueError as error:
             sys.exit(str(error))
-        differ += hashlib.sha256(data).hexdigest() != picture["sha256"]
         target.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomically(target, data)
     storage.write_atomically(arguments.to / "MANIFEST.csv", arguments.list.read_bytes())
     print(f"{arguments.to}: {len(pictures)} pictures, {len(new)} of them new")
+    differ = sum(_checksum(arguments.to / each["file"]) != each["sha256"] for each in pictures)
     if differ:
         print(f"{differ} of them are other bytes than the weights were trained on")
+
+
+def _checksum(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

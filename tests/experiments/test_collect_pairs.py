@@ -87,13 +87,17 @@ def test_it_goes_on_and_tells_what_differs(collect, tmp_path, capsys):
     file.write_bytes(b"mine")
     collect(first, ("set/train/hazy/2.png", "a b.png", "PNG", "0"))
     assert file.read_bytes() == b"mine"
-    assert "2 pictures, 1 of them new" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 pictures, 1 of them new" in told
+    assert told.endswith("2 of them are other bytes than the weights were trained on\n")
 
 
 def test_what_is_missing_is_named(collect, clone, tmp_path, capsys):
     with pytest.raises(SystemExit) as leaving:
         collect(("set/train/hazy/1.png", "b.png", "as in source", "0"))
-    assert leaving.value.code == f"owner/name has no {clone}:b.png"
+    place = tmp_path / "clones" / "owner" / "name"
+    assert str(leaving.value.code).startswith(f"{place}: no b.png: fatal: path 'b.png' does not")
+    assert clone in str(leaving.value.code)
     assert not (tmp_path / "DATA" / "MANIFEST.csv").exists()
     (tmp_path / "clones" / "owner").rename(tmp_path / "clones" / "other")
     with pytest.raises(SystemExit) as leaving:
@@ -103,12 +107,20 @@ def test_what_is_missing_is_named(collect, clone, tmp_path, capsys):
     assert line.startswith("needed: git clone --bare https://github.com/owner/name ")
 
 
-def test_a_list_that_is_not_there(monkeypatch, tmp_path, capsys):
-    options = ["--clones", "c", "--to", "d", "--list", str(tmp_path / "list.csv")]
-    monkeypatch.setattr(sys, "argv", ["collect_pairs", *options])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().err.endswith("list.csv: does not exist\n")
+def test_what_cannot_be_used_is_one_line(collect, monkeypatch, tmp_path, capsys):
+    def refused(listed, to="d"):
+        options = ["--clones", "c", "--to", str(tmp_path / to), "--list", str(tmp_path / listed)]
+        monkeypatch.setattr(sys, "argv", ["collect_pairs", *options])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        assert leaving.value.code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert refused("none.csv").endswith("none.csv: does not exist")
+    (tmp_path / "notes.txt").write_text("file,path\na,b\n")
+    assert "notes.txt: is no list with the columns commit, encoding, file" in refused("notes.txt")
+    (tmp_path / "list.csv").write_text(f"{COLUMNS}\n{',' * 9}\n")
+    assert refused("list.csv", "notes.txt").endswith("notes.txt: is not a folder")
 
 
 class TestTheList:
