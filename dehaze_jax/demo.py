@@ -135,7 +135,7 @@ def run_demo(config: DemoConfig, *, console: rich.console.Console) -> DemoResult
             open_prepared(prepared, "test"),
             {_TRAINED: load(run.workdir), "shipped weights": load(config.method)},
             output=folder / "report",
-            dataset="rendered haze on landscapes, test scenes",
+            dataset="rendered haze on landscapes, test scenes; shipped weights know real haze best",
             protocols=("rgb-full",),
             progress=bar,
         )

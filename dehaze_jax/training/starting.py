@@ -52,13 +52,13 @@ def initial_weights(source: str, config: TrainConfig, shapes: Tree) -> Tree:
     if name != config.method.name:
         raise InputError(source, f"holds weights of {name}, the run trains {config.method.name}")
     own = config_to_dict(config.method)
-    fields = [
-        field
+    differ = [
+        f"{field} {value} (the run has {own.get(field)})"
         for field, value in weights.config.items()
         if field != "objective" and value != own.get(field)
     ]
-    if fields:
-        raise InputError(source, f"was trained with another {', '.join(fields)} than the run has")
+    if differ:
+        raise InputError(source, f"was trained with {', '.join(differ)}")
     match(weights.variables, shapes, source=source)
     return weights.variables
 
