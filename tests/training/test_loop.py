@@ -85,7 +85,7 @@ def test_weights_of_another_field_are_refused(toy, tmp_path):
     train(make_config(tmp_path / "a"), console=QUIET)
     config = make_config(tmp_path / "b", init_from=str(tmp_path / "a"))
     method = dataclasses.replace(config.method, lut_mode="composed")
-    with pytest.raises(InputError, match=r"trained with lut_mode additive \(the run has composed\)"):
+    with pytest.raises(InputError, match=r"with lut_mode additive \(the run has composed\)"):
         train(dataclasses.replace(config, method=method), console=QUIET)
 
 
