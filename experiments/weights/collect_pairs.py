@@ -24,10 +24,9 @@ import sys
 from PIL import Image
 
 from dehaze_jax import storage
+from dehaze_jax.errors import InputError
 
 PAIRS = pathlib.Path(__file__).with_name("pairs.csv")
-
-_COLUMNS = {"file", "repository", "commit", "path", "encoding", "sha256"}
 
 _ENCODINGS = {
     "PNG": {"optimize": True},
@@ -55,26 +54,23 @@ def collect(picture: dict[str, str], clones: pathlib.Path) -> bytes:
         clones: folder of the clones.
 
     Raises:
-        ValueError: the clone is none, or does not have it.
+        InputError: the clone is none, or does not have it.
     """
     place = f"{picture['commit']}:{picture['path']}"
     command = ["git", "-C", str(clones / picture["repository"]), "show", place]
     shown = subprocess.run(command, capture_output=True, check=False)
     if shown.returncode:
         said = shown.stderr.decode(errors="replace").strip()
-        raise ValueError(f"{clones / picture['repository']}: no {picture['path']}: {said}")
+        raise InputError(clones / picture["repository"], f"no {picture['path']}: {said}")
     return _stored(shown.stdout, picture["encoding"])
 
 
 def _stored(data: bytes, encoding: str) -> bytes:
     if encoding == "as in source":
         return data
-    options = {"PNG": {"optimize": True}, "JPEG 93 4:4:4": {"quality": 93, "subsampling": 0}}[
-        encoding
-    ]
     file = io.BytesIO()
     with Image.open(io.BytesIO(data)) as picture:
-        picture.convert("RGB").save(file, encoding.split()[0], **options)
+        picture.convert("RGB").save(file, encoding.split()[0], **_ENCODINGS[encoding])
     return file.getvalue()
 
 
@@ -83,15 +79,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Collects the pairs of the weights that ship.")
     parser.add_argument("--clones", type=pathlib.Path, required=True)
     parser.add_argument("--to", type=pathlib.Path, required=True)
-    parser.add_argument("--list", type=pathlib.Path, default=PAIRS)
     arguments = parser.parse_args()
-    if not arguments.list.is_file():
-        parser.error(f"{arguments.list}: does not exist")
-    pictures = read_pictures(arguments.list)
-    if not pictures or not pictures[0].keys() >= _COLUMNS:
-        parser.error(f"{arguments.list}: is no list with the columns {', '.join(sorted(_COLUMNS))}")
     if arguments.to.exists() and not arguments.to.is_dir():
         parser.error(f"{arguments.to}: is not a folder")
+    pictures = read_pictures(PAIRS)
     for name in (missing := missing_clones(pictures, arguments.clones)):
         target = arguments.clones / name
         print(f"needed: git clone --bare https://github.com/{name} {target}", file=sys.stderr)
@@ -102,20 +93,19 @@ def main() -> None:
         target = arguments.to / picture["file"]
         try:
             data = collect(picture, arguments.clones)
-        except ValueError as error:
+        except InputError as error:
             sys.exit(str(error))
         target.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomically(target, data)
-    storage.write_atomically(arguments.to / "MANIFEST.csv", arguments.list.read_bytes())
+    storage.write_atomically(arguments.to / "MANIFEST.csv", PAIRS.read_bytes())
     print(f"{arguments.to}: {len(pictures)} pictures, {len(new)} of them new")
-    differ = sum(_checksum(arguments.to / each["file"]) != each["sha256"] for each in pictures)
+    differ = sum(
+        hashlib.sha256((arguments.to / picture["file"]).read_bytes()).hexdigest()
+        != picture["sha256"]
+        for picture in pictures
+    )
     if differ:
         print(f"{differ} of them are other bytes than the weights were trained on")
-
-
-def _checksum(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from weights import collect_pairs
 from weights.collect_pairs import PAIRS, main, read_pictures
 
 from dehaze_jax import image, storage
@@ -38,12 +39,13 @@ def clone(tmp_path):
 
 @pytest.fixture
 def collect(tmp_path, clone, monkeypatch):
-    def run(*rows):
+    def run(*rows, to="DATA"):
         lines = [COLUMNS]
         for file, path, encoding, checksum in rows:
             lines.append(f"{file},set,train,hazy,1,owner/name,{clone},{path},{encoding},{checksum}")
         (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
-        options = {"clones": "clones", "to": "DATA", "list": "list.csv"}
+        monkeypatch.setattr(collect_pairs, "PAIRS", tmp_path / "list.csv")
+        options = {"clones": "clones", "to": to}
         words = [word for k, v in options.items() for word in (f"--{k}", str(tmp_path / v))]
         monkeypatch.setattr(sys, "argv", ["collect_pairs", *words])
         main()
@@ -107,20 +109,12 @@ def test_what_is_missing_is_named(collect, clone, tmp_path, capsys):
     assert line.startswith("needed: git clone --bare https://github.com/owner/name ")
 
 
-def test_what_cannot_be_used_is_one_line(collect, monkeypatch, tmp_path, capsys):
-    def refused(listed, to="d"):
-        options = ["--clones", "c", "--to", str(tmp_path / to), "--list", str(tmp_path / listed)]
-        monkeypatch.setattr(sys, "argv", ["collect_pairs", *options])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        assert leaving.value.code == 2
-        return capsys.readouterr().err.splitlines()[-1]
-
-    assert refused("none.csv").endswith("none.csv: does not exist")
-    (tmp_path / "notes.txt").write_text("file,path\na,b\n")
-    assert "notes.txt: is no list with the columns commit, encoding, file" in refused("notes.txt")
-    (tmp_path / "list.csv").write_text(f"{COLUMNS}\n{',' * 9}\n")
-    assert refused("list.csv", "notes.txt").endswith("notes.txt: is not a folder")
+def test_a_file_in_place_of_the_folder_is_refused(collect, tmp_path, capsys):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SystemExit) as leaving:
+        collect(("set/train/hazy/1.png", "a b.png", "PNG", "0"), to="notes.txt")
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err.endswith("notes.txt: is not a folder\n")
 
 
 class TestTheList:
