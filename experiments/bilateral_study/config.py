@@ -19,7 +19,7 @@ class StudyConfig:
     budget_steps: int = 160
     """Steps of the released network, and of the slim one beside it."""
     long_steps: int = 4_000
-    """Steps of a longer training of the slim network, still in less time than the released one's."""
+    """Steps of a longer training of the slim network, in less time than the released one."""
     budget_batch: int = 2
     """Batch of these trainings."""
     budget_pictures: int = 24
